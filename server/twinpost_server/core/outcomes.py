@@ -1,0 +1,35 @@
+"""What became of a request as a whole, told from what became of its records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinpost_server.core.errors import SEVERITY, Delivered, Failure, Outcome
+
+__all__ = ["summary"]
+
+
+def summary(outcomes: Sequence[Outcome]) -> Failure | None:
+    """Return one failure that stands for all of `outcomes`, or `None` where every record was stored.
+
+    It is the worst of the failures by `core.errors.SEVERITY`. Its `delivered` is `partial` once any record was stored,
+    else `unknown` once any may have been.
+    """
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    if not failures:
+        return None
+    worst = min(failures, key=lambda failure: SEVERITY[failure.reason])
+    if len(outcomes) == 1:
+        return worst
+    if len(failures) < len(outcomes):
+        delivered = Delivered.PARTIAL
+    elif any(failure.delivered is not Delivered.NO for failure in failures):
+        delivered = Delivered.UNKNOWN
+    else:
+        delivered = Delivered.NO
+    return Failure(
+        reason=worst.reason,
+        message=f"{len(failures)} of {len(outcomes)} messages failed, see results; the worst: {worst.message}",
+        delivered=delivered,
+        retry_after_s=worst.retry_after_s,
+    )

@@ -1,0 +1,32 @@
+"""What the use-cases need from the outside world."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twinpost_server.core.batch import RecordBatch
+from twinpost_server.core.errors import Outcome
+
+__all__ = ["RecordSink"]
+
+
+class RecordSink(Protocol):
+    """Where records are written: Kafka, or a fake that passes the same contract suite (`tests/contract`)."""
+
+    async def write(self, batch: RecordBatch, *, deadline: float) -> list[Outcome]:
+        """Write the records of `batch` and return what became of each, in the same order.
+
+        Records for the same partition are stored in the order given. Cancelling the caller recalls nothing: records
+        already handed over are still written, and their budget is held until the sink knows their fate.
+
+        Args:
+            batch: checked records, at least one.
+            deadline: when the answer must be there, on the running loop's clock (`loop.time()`). Records without an
+                acknowledgement by then come back as DEADLINE_EXCEEDED (or a more precise reason) with `delivered`
+                unknown.
+
+        Raises:
+            RequestFailed: nothing was handed over: over budget, unknown topic, partition out of range, brokers
+                known to be unreachable. `delivered` is `no`.
+        """
+        ...

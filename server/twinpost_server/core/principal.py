@@ -1,0 +1,42 @@
+"""Who is asking, and what they may write."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinpost_server.core.topics import TopicPattern
+
+__all__ = ["ANONYMOUS", "Principal"]
+
+
+class Principal:
+    """A caller whose credentials were accepted.
+
+    Attributes:
+        name: the user's name, for logs and quotas.
+    """
+
+    __slots__ = ("_granted", "_patterns", "name")
+
+    def __init__(self, name: str, patterns: tuple[TopicPattern, ...]) -> None:
+        """Name the caller and grant every topic that one of `patterns` matches."""
+        self.name = name
+        self._patterns = patterns
+        self._granted: set[str] = set()
+
+    def may_write(self, topic: str) -> bool:
+        """Return whether the caller may write `topic`; remembers what it granted, so a hot topic costs one lookup."""
+        if topic in self._granted:
+            return True
+        if not any(pattern.matches(topic) for pattern in self._patterns):
+            return False
+        if len(self._granted) < _GRANTED_MAX:
+            self._granted.add(topic)
+        return True
+
+
+_GRANTED_MAX: Final = 10_000
+"""Topics remembered per caller, so that a caller who invents names cannot grow the set without bound."""
+
+ANONYMOUS: Final = Principal("anonymous", (TopicPattern("*"),))
+"""Everyone, where `auth.mode` is `none`."""
