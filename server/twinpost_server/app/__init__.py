@@ -1,0 +1,1 @@
+"""The use-cases: one file each, in terms of the core alone."""
