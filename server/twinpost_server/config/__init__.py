@@ -1,0 +1,1 @@
+"""Settings: typed, frozen, read once at start."""
