@@ -1,0 +1,82 @@
+"""librdkafka's configuration, from twinpost's settings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twinpost_server.config.settings import KIB, KafkaSettings, LimitSettings, TimeoutSettings
+
+__all__ = ["ClientConfig", "connection_config", "producer_config"]
+
+ClientConfig = dict[str, str | int | float | bool]
+"""librdkafka's configuration: CONFIGURATION.md's names to their values."""
+
+_HEADER_OVERHEAD_BYTES: Final = 16
+"""What a header costs beside its bytes: two varints of at most five bytes, rounded up."""
+
+_ACK_TIMEOUT_S: Final = 10.0
+"""How long one produce request may stay unanswered. A half-open connection is noticed after this time, and the
+idempotent producer sends the request again over a new one."""
+
+
+def connection_config(kafka: KafkaSettings) -> ClientConfig:
+    """Return what every client of the cluster needs to connect.
+
+    Names and meanings: librdkafka's CONFIGURATION.md.
+
+    Raises:
+        OSError: the password file cannot be read.
+    """
+    config: ClientConfig = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "client.id": kafka.client_id,
+        "security.protocol": kafka.security_protocol,
+        # The default waits up to 10 s between attempts: a cluster that is back would be found too late.
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1000,
+        "socket.connection.setup.timeout.ms": 5000,
+        "socket.keepalive.enable": True,
+        "log.connection.close": False,
+        # Sampling telemetry for the broker operator is not this product's to send unasked (KIP-714).
+        "enable.metrics.push": False,
+    }
+    if kafka.sasl_mechanism is not None and kafka.sasl_password_file is not None:
+        config |= {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            "sasl.username": kafka.sasl_username or "",
+            "sasl.password": kafka.sasl_password_file.read_text(encoding="utf-8").rstrip("\r\n"),
+        }
+    if kafka.ssl_ca_file is not None:
+        config["ssl.ca.location"] = str(kafka.ssl_ca_file)
+    return config
+
+
+def producer_config(kafka: KafkaSettings, limits: LimitSettings, timeouts: TimeoutSettings) -> ClientConfig:
+    """Return the configuration of a producer that acknowledges only what is stored on all in-sync replicas.
+
+    Raises:
+        OSError: the password file cannot be read.
+    """
+    request_timeout_ms = int(timeouts.request_timeout_s * 1000)
+    headers_overhead_bytes = limits.record_headers_max * _HEADER_OVERHEAD_BYTES
+    return connection_config(kafka) | {
+        "acks": "all",
+        # Retries inside librdkafka cannot store a record twice, nor in another order (KIP-98).
+        "enable.idempotence": True,
+        # Where the Java client would put a keyed record; librdkafka's own default differs.
+        "partitioner": "murmur2_random",
+        "linger.ms": kafka.linger_ms,
+        "compression.type": kafka.compression,
+        # The limit that callers are told is checked by the use-case; this one only has to be above it.
+        "message.max.bytes": limits.record_bytes_max + headers_overhead_bytes + 64 * KIB,
+        # Give up a little before the request's own deadline, so that the answer is librdkafka's report where there is
+        # one, and so that a record answered with 'unknown' is not written long after.
+        "message.timeout.ms": max(100, request_timeout_ms - min(1000, request_timeout_ms // 10)),
+        "request.timeout.ms": min(int(_ACK_TIMEOUT_S * 1000), request_timeout_ms),
+        # The worker's budget refuses before librdkafka's queue is full: the queue's own limits stay out of reach.
+        "queue.buffering.max.messages": limits.in_flight_records_max * 2,
+        "queue.buffering.max.kbytes": limits.in_flight_bytes_max // KIB * 2 + limits.in_flight_records_max,
+        "topic.metadata.propagation.max.ms": int(kafka.topic_lookup_timeout_s * 1000),
+        "retry.backoff.ms": 50,
+        "retry.backoff.max.ms": 1000,
+    }

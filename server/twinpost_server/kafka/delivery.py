@@ -1,0 +1,89 @@
+"""A delivery: the records of one request on their way to Kafka and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from confluent_kafka import KafkaError, Message
+
+from twinpost_server.core.batch import RecordBatch
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
+from twinpost_server.core.records import RecordMetadata
+from twinpost_server.kafka.translate import failure_from
+
+__all__ = ["Delivery"]
+
+_PENDING = Failure(
+    reason=Reason.DEADLINE_EXCEEDED,
+    message="the deadline passed before the acknowledgement came; the record may be in the log",
+    delivered=Delivered.UNKNOWN,
+)
+
+
+class Delivery:
+    """Collects the delivery reports of one request, and wakes its caller once.
+
+    `reported` and `discount` run on the poll thread, everything else on the loop's. The two share `outcomes`, whose
+    items are replaced one by one under the interpreter's lock: a caller who looks before the end sees each record
+    either pending or told. `pending` is the poll thread's alone.
+
+    Attributes:
+        batch: the records.
+        outcomes: what became of each so far, in request order; pending ones read as deadline exceeded, which is what
+            they are the moment anyone reads them before the end.
+        pending: how many are not told yet.
+        waiter: done once all are told, or the deadline has passed. Cancelling it recalls nothing.
+        failures: how many were refused or failed so far.
+        fatal: whether a report carried an error that ends the producer.
+    """
+
+    __slots__ = ("_on_complete", "batch", "failures", "fatal", "outcomes", "pending", "waiter")
+
+    def __init__(
+        self, batch: RecordBatch, waiter: asyncio.Future[None], on_complete: Callable[[Delivery], None]
+    ) -> None:
+        """Wait for the reports of every record of `batch`, then call `on_complete` on the poll thread."""
+        self._on_complete = on_complete
+        self.batch = batch
+        self.outcomes: list[Outcome] = [_PENDING] * len(batch.records)
+        self.pending = len(batch.records)
+        self.waiter = waiter
+        self.failures = 0
+        self.fatal = False
+
+    def reporter(self, index: int) -> partial[None]:
+        """Return the callback for the delivery report of record `index`."""
+        return partial(self.reported, index)
+
+    def reported(self, index: int, error: KafkaError | None, message: Message) -> None:
+        """Note the report of record `index`."""
+        if error is None:
+            # The stubs allow for messages without a place; a report without an error has one.
+            self.outcomes[index] = RecordMetadata(
+                self.batch.records[index].topic,
+                message.partition(),  # type: ignore[arg-type]
+                message.offset(),  # type: ignore[arg-type]
+                message.timestamp()[1],
+            )
+        else:
+            self.failed(index, error)
+        self.discount(1)
+
+    def discount(self, records: int) -> None:
+        """Count `records` more as told."""
+        self.pending -= records
+        if not self.pending:
+            self._on_complete(self)
+
+    def failed(self, index: int, error: KafkaError) -> None:
+        """Note that record `index` failed with `error`."""
+        self.failures += 1
+        self.fatal = self.fatal or error.fatal()
+        self.outcomes[index] = failure_from(error)
+
+    def wake(self) -> None:
+        """Let the caller look at `outcomes`; harmless where it has left or has been woken before."""
+        if not self.waiter.done():
+            self.waiter.set_result(None)

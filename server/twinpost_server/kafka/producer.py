@@ -1,0 +1,186 @@
+"""A producer: one librdkafka instance with the thread that serves its reports.
+
+Theory of operation. The loop's thread calls `produce()` for every record of a delivery. librdkafka's own threads talk
+to the brokers. The poll thread sleeps in `poll()` without the interpreter's lock; once reports are there it runs their
+callbacks, which note outcomes and collect the deliveries that are complete, and then wakes the loop **once** for all of
+them. Nothing hops threads per record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Producer as ConfluentProducer
+
+from twinpost_server.core.batch import RecordBatch
+from twinpost_server.core.records import Header, Payload
+from twinpost_server.kafka.client_config import ClientConfig
+from twinpost_server.kafka.delivery import Delivery
+from twinpost_server.kafka.log import client_logger
+
+__all__ = ["Producer"]
+
+_POLL_TIMEOUT_S: Final = 0.2
+"""How long the poll thread sleeps when nothing happens, and so how long `close` may wait for it."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Producer:
+    """Writes deliveries through one librdkafka producer, and tells when that producer is done for.
+
+    Every method runs on the loop's thread.
+
+    Attributes:
+        in_flight: deliveries whose reports are not all there.
+        failed: whether the producer met an error that ends it (librdkafka's 'fatal' errors).
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        on_settled: Callable[[Delivery], None],
+        on_failed: Callable[[Producer], None],
+        on_trouble: Callable[[KafkaError], None],
+    ) -> None:
+        """Start librdkafka with `config`, and the poll thread.
+
+        Args:
+            config: librdkafka's configuration.
+            on_settled: called on the loop for each delivery that is complete, before its caller is woken.
+            on_failed: called on the loop, once, when the producer is done for.
+            on_trouble: called on the loop for every error librdkafka tells of that is not about one record.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._on_settled = on_settled
+        self._on_failed = on_failed
+        self._on_trouble = on_trouble
+        self._complete: list[Delivery] = []
+        self._refused: deque[tuple[Delivery, int]] = deque()
+        self._closing = False
+        self.failed = False
+        self.in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._client = ConfluentProducer(
+            dict(config) | {"error_cb": self._trouble_on_poll_thread}, logger=client_logger()
+        )
+        self._thread = threading.Thread(target=self._serve_reports, name="kafka-poll", daemon=True)
+        self._thread.start()
+
+    def submit(self, batch: RecordBatch) -> Delivery:
+        """Hand every record of `batch` to librdkafka, in order, and return the delivery that waits for the reports.
+
+        A record that librdkafka refuses at once (unknown partition, full queue) is noted as failed in the delivery.
+        """
+        delivery = Delivery(batch, self._loop.create_future(), self._complete.append)
+        self.in_flight += 1
+        self._idle.clear()
+        produce = self._client.produce
+        refused = 0
+        for index, record in enumerate(batch.records):
+            try:
+                produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    -1 if record.partition is None else record.partition,
+                    delivery.reporter(index),
+                    None,
+                    0 if record.timestamp is None else record.timestamp,
+                    None if not record.headers else [_pair(header) for header in record.headers],
+                )
+            except KafkaException as exception:
+                delivery.failed(index, exception.args[0])
+                refused += 1
+            except BufferError:
+                delivery.failed(index, KafkaError(KafkaError._QUEUE_FULL))  # noqa: SLF001 - librdkafka's public name
+                refused += 1
+        if refused == len(batch.records):
+            # No report will come for any of them.
+            self._loop.call_soon(self._settle, [delivery])
+        elif refused:
+            self._refused.append((delivery, refused))
+        return delivery
+
+    async def partition_count(self, topic: str, timeout_s: float) -> int:
+        """Return how many partitions `topic` has; a cluster that creates topics by itself may create it.
+
+        Raises:
+            KafkaException: the topic is unknown or unreadable, or the cluster did not answer in `timeout_s`.
+        """
+        # `list_topics` blocks, and so runs on a thread of the loop's executor.
+        metadata = await asyncio.to_thread(self._client.list_topics, topic, timeout_s)
+        described = metadata.topics[topic]
+        if described.error is not None:
+            raise KafkaException(described.error)
+        return len(described.partitions)
+
+    async def drained(self) -> None:
+        """Return once no delivery is in flight."""
+        await self._idle.wait()
+
+    def purge(self) -> None:
+        """Give up every record that waits or is in flight; their reports follow at once."""
+        self._client.purge(in_queue=True, in_flight=True, blocking=False)
+
+    async def close(self) -> None:
+        """Stop the poll thread and librdkafka. Records still in flight are given up: await `drained` first."""
+        self._closing = True
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._thread.join()
+        self._client.purge(in_queue=True, in_flight=True, blocking=False)
+        self._client.close()
+
+    def _serve_reports(self) -> None:
+        """Run on the poll thread until closed: serve reports, then wake the loop once for what they completed."""
+        poll = self._client.poll
+        complete = self._complete
+        while not self._closing:
+            poll(_POLL_TIMEOUT_S)
+            # Only this thread counts what is told, so a delivery whose records were refused in part is discounted here:
+            # were the loop to do it, the last report could come between its read and its write.
+            while self._refused:
+                delivery, refused = self._refused.popleft()
+                delivery.discount(refused)
+            if complete:
+                settled = list(complete)
+                complete.clear()
+                self._loop.call_soon_threadsafe(self._settle, settled)
+
+    def _settle(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            self.in_flight -= 1
+            if delivery.fatal:
+                self._fail()
+            self._on_settled(delivery)
+            delivery.wake()
+        if self.in_flight == 0:
+            self._idle.set()
+
+    def _trouble_on_poll_thread(self, error: KafkaError) -> None:
+        self._loop.call_soon_threadsafe(self._trouble, error)
+
+    def _trouble(self, error: KafkaError) -> None:
+        _log.debug("kafka client reports trouble", code=error.name(), fatal=error.fatal(), text=error.str())
+        if error.fatal():
+            self._fail()
+        self._on_trouble(error)
+
+    def _fail(self) -> None:
+        if not self.failed:
+            self.failed = True
+            self._on_failed(self)
+
+
+def _pair(header: Header) -> tuple[str, Payload]:
+    return header.key, header.value

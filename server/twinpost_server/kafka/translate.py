@@ -1,0 +1,163 @@
+"""The one table from Kafka's errors to reasons.
+
+Which errors leave the record out of the log for certain follows librdkafka's own classification in
+`rd_kafka_handle_Produce_error` (rdkafka_request.c) and KIP-360: an error that a broker answers *instead of* appending
+is `no`; a lost connection, a time-out, or an error after the append is `unknown`. A delivery report for a record that
+librdkafka retried speaks for the last try only, but the idempotent producer retries in sequence, so that a refusal
+means that no earlier try was appended either.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError
+
+from twinpost_server.core.errors import Delivered, Failure, Reason
+
+__all__ = ["KAFKA_ERRORS", "KafkaRule", "failure_from"]
+
+
+class KafkaRule(NamedTuple):
+    """What one of Kafka's errors means for a record.
+
+    Attributes:
+        reason: the reason callers get.
+        delivered: what is known of the record.
+        message: what was wrong, what was expected, what to do.
+    """
+
+    reason: Reason
+    delivered: Delivered
+    message: str
+
+
+_TIMED_OUT: Final = "no acknowledgement came in time; the record may be in the log"
+_UNREACHABLE: Final = "the brokers cannot be reached"
+_PRODUCER_FAILED: Final = (
+    "the gateway's producer failed and was replaced while it held the record; the record may be in the log"
+)
+_TOO_LARGE: Final = (
+    "the record is larger than the topic takes (max.message.bytes): make it smaller, or have the topic's limit raised"
+)
+_BROKER_BUSY: Final = "the broker could not store the record just now: send it again"
+_NO_RIGHT: Final = "the gateway itself may not write that topic: tell its operator"
+_NOT_AUTHENTICATED: Final = "the cluster refuses the gateway's own credentials: tell its operator"
+
+KAFKA_ERRORS: Final = MappingProxyType(
+    {
+        # Never handed to a broker.
+        KafkaError._QUEUE_FULL: KafkaRule(
+            Reason.OVERLOADED, Delivered.NO, "the gateway's queue is full: send again later"
+        ),
+        KafkaError._UNKNOWN_PARTITION: KafkaRule(
+            Reason.PARTITION_OUT_OF_RANGE, Delivered.NO, "the topic has no such partition: name an existing one or none"
+        ),
+        KafkaError._UNKNOWN_TOPIC: KafkaRule(
+            Reason.TOPIC_NOT_FOUND, Delivered.NO, "the topic does not exist: create it, or mend its name"
+        ),
+        KafkaError._INVALID_ARG: KafkaRule(
+            Reason.BROKER_REFUSED, Delivered.NO, "the producer refuses the record as it is"
+        ),
+        # Refused by a broker before anything was appended.
+        KafkaError.MSG_SIZE_TOO_LARGE: KafkaRule(Reason.RECORD_TOO_LARGE, Delivered.NO, _TOO_LARGE),
+        KafkaError.RECORD_LIST_TOO_LARGE: KafkaRule(Reason.RECORD_TOO_LARGE, Delivered.NO, _TOO_LARGE),
+        KafkaError.INVALID_TIMESTAMP: KafkaRule(
+            Reason.INVALID_TIMESTAMP,
+            Delivered.NO,
+            "the broker refuses the timestamp: send milliseconds since the epoch, near the present, or none",
+        ),
+        KafkaError.INVALID_RECORD: KafkaRule(
+            Reason.BROKER_REFUSED,
+            Delivered.NO,
+            "the broker refuses the record: it breaks a rule of the topic (a compacted topic demands a key)",
+        ),
+        KafkaError.UNKNOWN_TOPIC_OR_PART: KafkaRule(
+            Reason.TOPIC_NOT_FOUND, Delivered.NO, "the topic does not exist: create it, or mend its name"
+        ),
+        KafkaError.UNKNOWN_TOPIC_ID: KafkaRule(
+            Reason.TOPIC_NOT_FOUND, Delivered.NO, "the topic was deleted: create it again, then send again"
+        ),
+        KafkaError.TOPIC_EXCEPTION: KafkaRule(
+            Reason.BROKER_REFUSED, Delivered.NO, "the broker refuses the topic's name"
+        ),
+        KafkaError.TOPIC_AUTHORIZATION_FAILED: KafkaRule(Reason.TOPIC_FORBIDDEN, Delivered.NO, _NO_RIGHT),
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED: KafkaRule(
+            Reason.BROKER_AUTHENTICATION_FAILED,
+            Delivered.NO,
+            "the gateway may not write to the cluster: tell its operator",
+        ),
+        KafkaError.SASL_AUTHENTICATION_FAILED: KafkaRule(
+            Reason.BROKER_AUTHENTICATION_FAILED, Delivered.NO, _NOT_AUTHENTICATED
+        ),
+        KafkaError.NOT_ENOUGH_REPLICAS: KafkaRule(
+            Reason.NOT_ENOUGH_REPLICAS,
+            Delivered.NO,
+            "fewer replicas are in sync than the topic demands: send again once the cluster has healed",
+        ),
+        KafkaError.POLICY_VIOLATION: KafkaRule(
+            Reason.BROKER_REFUSED, Delivered.NO, "a policy of the cluster refuses the record"
+        ),
+        KafkaError.INVALID_REQUIRED_ACKS: KafkaRule(
+            Reason.BROKER_REFUSED, Delivered.NO, "the broker does not take acks=all"
+        ),
+        KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT: KafkaRule(
+            Reason.BROKER_REFUSED, Delivered.NO, "the topic's message format does not take this record"
+        ),
+        KafkaError.UNSUPPORTED_COMPRESSION_TYPE: KafkaRule(
+            Reason.BROKER_REFUSED, Delivered.NO, "the topic does not take the gateway's compression: tell its operator"
+        ),
+        KafkaError.INVALID_MSG: KafkaRule(
+            Reason.BROKER_REFUSED, Delivered.NO, "the record was damaged on its way to the broker: send it again"
+        ),
+        KafkaError.KAFKA_STORAGE_ERROR: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
+        KafkaError.LEADER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.NO, _BROKER_BUSY),
+        KafkaError.NOT_LEADER_FOR_PARTITION: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.NO, _BROKER_BUSY),
+        KafkaError.BROKER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.NO, _UNREACHABLE),
+        # Sent, and not known.
+        KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: KafkaRule(
+            Reason.NOT_ENOUGH_REPLICAS,
+            Delivered.UNKNOWN,
+            "the record was appended, but fewer replicas than the topic demands have it; it may yet be lost or kept",
+        ),
+        KafkaError.REQUEST_TIMED_OUT: KafkaRule(Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN, _TIMED_OUT),
+        KafkaError._MSG_TIMED_OUT: KafkaRule(Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN, _TIMED_OUT),
+        KafkaError._TIMED_OUT: KafkaRule(Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN, _TIMED_OUT),
+        KafkaError._TIMED_OUT_QUEUE: KafkaRule(Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN, _TIMED_OUT),
+        KafkaError._TRANSPORT: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _UNREACHABLE),
+        KafkaError._ALL_BROKERS_DOWN: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _UNREACHABLE),
+        KafkaError._RESOLVE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _UNREACHABLE),
+        KafkaError.NETWORK_EXCEPTION: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _UNREACHABLE),
+        KafkaError._AUTHENTICATION: KafkaRule(
+            Reason.BROKER_AUTHENTICATION_FAILED, Delivered.UNKNOWN, _NOT_AUTHENTICATED
+        ),
+        # The producer itself is done for; `kafka/pool.py` replaces it. Purging tells nothing of an earlier try.
+        KafkaError._FATAL: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
+        KafkaError._FENCED: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
+        KafkaError._PURGE_QUEUE: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
+        KafkaError._PURGE_INFLIGHT: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
+        KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
+        KafkaError.INVALID_PRODUCER_EPOCH: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
+        KafkaError.UNKNOWN_PRODUCER_ID: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
+        KafkaError.PRODUCER_FENCED: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
+    }
+)
+"""Every error of Kafka or librdkafka that means more to a caller than that the broker refused the record."""
+
+
+def failure_from(error: KafkaError) -> Failure:
+    """Return what `error`, of a delivery report or of `produce()`, means for the record.
+
+    An error the table does not know is BROKER_REFUSED and, since nothing is known of it, `unknown`.
+    """
+    rule = KAFKA_ERRORS.get(error.code())
+    if rule is not None:
+        return Failure(reason=rule.reason, message=rule.message, delivered=rule.delivered)
+    if error.fatal():
+        return Failure(reason=Reason.PRODUCER_FAILED, message=_PRODUCER_FAILED, delivered=Delivered.UNKNOWN)
+    return Failure(
+        reason=Reason.BROKER_REFUSED,
+        message=f"the broker refuses the record with {error.name()}",
+        delivered=Delivered.UNKNOWN,
+    )
