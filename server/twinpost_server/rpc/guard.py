@@ -1,0 +1,53 @@
+"""The guard at the door: decides from a call's metadata and size alone, before anything is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from twinpost_server.core.principal import Principal
+
+__all__ = ["Authenticator", "CallGuard"]
+
+
+class Authenticator(Protocol):
+    """Tells who calls; `security` has the implementations."""
+
+    def cached(self, authorization: str | None) -> Principal | None:
+        """Return the caller if these credentials are already known to be right, without waiting."""
+        ...
+
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """Return the caller, or raise RequestFailed with UNAUTHENTICATED."""
+        ...
+
+
+class CallGuard:
+    """Lets a call in: credentials first, then room. Called by every method, instead of an interceptor per concern.
+
+    A chain of grpc.aio interceptors would wrap each call in as many coroutines; one function does the same work.
+    """
+
+    def __init__(self, authenticator: Authenticator, check_room: Callable[[int], None]) -> None:
+        """Ask `authenticator` who calls, and `check_room(request_bytes)` to refuse what there is no room for."""
+        self._authenticator = authenticator
+        self._check_room = check_room
+
+    async def admit(self, metadata: Mapping[str, str | bytes], request_bytes: int) -> Principal:
+        """Return the caller.
+
+        Args:
+            metadata: the call's metadata, lower-case names.
+            request_bytes: the size of the request as it came.
+
+        Raises:
+            RequestFailed: UNAUTHENTICATED or OVERLOADED; nothing was decoded.
+        """
+        authorization = metadata.get("authorization")
+        if isinstance(authorization, bytes):
+            authorization = authorization.decode("latin-1")
+        principal = self._authenticator.cached(authorization)
+        if principal is None:
+            principal = await self._authenticator.authenticate(authorization)
+        self._check_room(request_bytes)
+        return principal

@@ -1,0 +1,69 @@
+"""The body of a REST request, inflated where it came compressed."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from twinpost_server.core.errors import Failure, Reason, RequestFailed
+
+__all__ = ["inflated"]
+
+_GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
+"""Tells zlib to expect gzip's header and trailer (zlib.h, inflateInit2)."""
+
+
+def inflated(body: bytes, encoding: str | None, *, bytes_max: int) -> bytes:
+    """Return `body` without its Content-Encoding. Blocks for as long as inflating `bytes_max` bytes takes.
+
+    Args:
+        body: as it came.
+        encoding: the Content-Encoding header's value, or `None`; RFC 9110, 8.4.
+        bytes_max: the most bytes to inflate to; a bomb costs no more than this.
+
+    Raises:
+        RequestFailed: UNSUPPORTED_ENCODING, REQUEST_TOO_LARGE, or MALFORMED_REQUEST for damaged gzip.
+    """
+    if encoding is None or encoding.strip().lower() in {"", "identity"}:
+        return body
+    if encoding.strip().lower() not in {"gzip", "x-gzip"}:
+        shown = encoding[:40]
+        raise RequestFailed(
+            Failure(
+                reason=Reason.UNSUPPORTED_ENCODING,
+                message=f"Content-Encoding '{shown}' is not supported: send gzip, or no encoding; nothing was written",
+            )
+        )
+    pieces: list[bytes] = []
+    room = bytes_max
+    rest = body
+    # A gzip body may be several members one after another (RFC 1952, 2.2).
+    while rest or not pieces:
+        inflater = zlib.decompressobj(wbits=_GZIP_WBITS)
+        try:
+            piece = inflater.decompress(rest, room + 1)
+        except zlib.error:
+            raise RequestFailed(_damaged()) from None
+        room -= len(piece)
+        if room < 0:
+            raise RequestFailed(
+                Failure(
+                    reason=Reason.REQUEST_TOO_LARGE,
+                    message=(
+                        f"the body inflates to more than the limit of {bytes_max} bytes (limits.body_bytes_max): "
+                        "split it; nothing was written"
+                    ),
+                )
+            )
+        if not inflater.eof:
+            raise RequestFailed(_damaged())
+        pieces.append(piece)
+        rest = inflater.unused_data
+    return b"".join(pieces)
+
+
+def _damaged() -> Failure:
+    return Failure(
+        reason=Reason.MALFORMED_REQUEST,
+        message="the body is not gzip although Content-Encoding says so, or it is cut short; nothing was written",
+    )

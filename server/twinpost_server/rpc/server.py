@@ -1,0 +1,75 @@
+"""The gRPC server of a worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import grpc
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from twinpost.v1 import producer_rest_service_pb2, producer_service_pb2
+from twinpost_server.core.errors import RequestFailed
+from twinpost_server.rpc.call import Call, Handler
+from twinpost_server.rpc.health import Health
+from twinpost_server.rpc.producer_service import ProducerService
+from twinpost_server.rpc.recovery import recovered
+from twinpost_server.rpc.rest_service import ProducerRestService
+from twinpost_server.rpc.rich_error import abort
+
+__all__ = ["open_server"]
+
+_METADATA_BYTES_MAX: Final = 256 * 1024
+"""The request target travels in metadata, and a target with a message in it may be 60 KiB long before coding."""
+
+_ENVELOPE_BYTES: Final = 64 * 1024
+"""What a message around a body of the allowed size may weigh on top."""
+
+
+def open_server(
+    socket: Path,
+    *,
+    native: ProducerService,
+    rest: ProducerRestService,
+    health: Health,
+    reflection_enabled: bool,
+    body_bytes_max: int,
+) -> aio.Server:
+    """Return a server that listens on the unix socket `socket` once started; must run on the loop that serves.
+
+    Requests reach the handlers as bytes: credentials are looked at before anything is decoded, and a message that
+    cannot be decoded is answered as the contract says instead of by grpc's own UNKNOWN.
+    """
+    server = aio.server(
+        options=(
+            ("grpc.max_receive_message_length", body_bytes_max + _ENVELOPE_BYTES),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+            ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+            ("grpc.so_reuseport", 0),
+        )
+    )
+    native_name = producer_service_pb2.DESCRIPTOR.services_by_name["ProducerService"].full_name
+    rest_name = producer_rest_service_pb2.DESCRIPTOR.services_by_name["ProducerRestService"].full_name
+    server.add_generic_rpc_handlers(
+        (
+            _unary(native_name, recovered(native.produce, _abort)),
+            _unary(rest_name, recovered(rest.produce, rest.fail)),
+        )
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    if reflection_enabled:
+        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable_server_reflection((native_name, health_name, reflection.SERVICE_NAME), server)
+    server.add_insecure_port(f"unix:{socket}")
+    return server
+
+
+def _unary(service: str, produce: Handler) -> grpc.GenericRpcHandler[bytes, bytes]:
+    return grpc.method_handlers_generic_handler(service, {"Produce": grpc.unary_unary_rpc_method_handler(produce)})
+
+
+async def _abort(failed: RequestFailed, context: Call) -> bytes:
+    await abort(context, failed.failure)
