@@ -1,0 +1,154 @@
+"""A worker process: the composition root, the only module that constructs.
+
+`python -m twinpost_server.worker` reads one line of JSON from standard input (`settings`, `index`, `socket`), serves on
+that unix socket, and tells its supervisor on standard output how it is, one JSON object a line. Standard input stays
+open while the supervisor lives: its end means that nobody is left to serve for, and the worker drains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+import uvloop
+
+from twinpost_server.app.produce import Produce
+from twinpost_server.config.settings import Settings
+from twinpost_server.core.limits import Limits
+from twinpost_server.kafka.connectivity import ClusterState
+from twinpost_server.kafka.sink import KafkaSink
+from twinpost_server.lifecycle import Lifecycle, Phase
+from twinpost_server.rpc.guard import CallGuard
+from twinpost_server.rpc.health import Health
+from twinpost_server.rpc.producer_service import ProducerService
+from twinpost_server.rpc.rest_json import RestDecoder
+from twinpost_server.rpc.rest_service import ProducerRestService
+from twinpost_server.rpc.server import open_server
+from twinpost_server.security.authenticator import open_authenticator
+from twinpost_server.telemetry import log
+
+__all__ = ["main", "serve"]
+
+_ALIVE_INTERVAL_S: Final = 1.0
+_log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Callable[[str], None]) -> None:
+    """Serve on `socket` until `lifecycle` is asked to drain, then drain and return.
+
+    Args:
+        settings: everything this process was told.
+        socket: the unix socket to listen on; a stale file there is replaced.
+        lifecycle: told of every phase; its `ask_drain` ends this call.
+        tell: called with `serving`, `alive` (every second, by the loop itself) and `draining`.
+    """
+    loop = asyncio.get_running_loop()
+    timeouts = settings.timeouts
+    async with AsyncExitStack() as stack:
+        health = Health()
+
+        def on_cluster_change(state: ClusterState) -> None:
+            background.create_task(health.set_brokers_reachable(reachable=state is ClusterState.UP))
+
+        background = await stack.enter_async_context(asyncio.TaskGroup())
+        sink = KafkaSink(settings.kafka, settings.limits, timeouts, on_cluster_change=on_cluster_change)
+        authenticator = open_authenticator(settings.auth)
+        watching = background.create_task(authenticator.watch())
+
+        limits = Limits(
+            record_bytes_max=settings.limits.record_bytes_max,
+            record_headers_max=settings.limits.record_headers_max,
+            request_records_max=settings.limits.request_records_max,
+            body_bytes_max=settings.limits.body_bytes_max,
+        )
+        produce = Produce(sink, limits)
+        guard = CallGuard(authenticator, sink.budget.check_room)
+        server = open_server(
+            socket,
+            native=ProducerService(produce, guard, request_timeout_s=timeouts.request_timeout_s),
+            rest=ProducerRestService(
+                produce,
+                guard,
+                RestDecoder(unknown_fields=settings.rest.unknown_fields),
+                request_timeout_s=timeouts.request_timeout_s,
+                body_bytes_max=limits.body_bytes_max,
+            ),
+            health=health,
+            reflection_enabled=settings.grpc.reflection,
+            body_bytes_max=limits.body_bytes_max,
+        )
+        await server.start()
+        await health.set_routable(routable=True)
+        lifecycle.enter(Phase.SERVING)
+        # What was built until here lives as long as the process: the collector need not walk it again.
+        gc.collect()
+        gc.freeze()
+        tell("serving")
+        beating = background.create_task(_beat(tell))
+        _log.info("serving", socket=str(socket))
+
+        await lifecycle.drain_asked()
+        lifecycle.enter(Phase.DRAINING)
+        tell("draining")
+        give_up_at = loop.time() + timeouts.drain_grace_s + timeouts.drain_timeout_s
+        await health.set_routable(routable=False)
+        await asyncio.sleep(timeouts.drain_grace_s)
+        await server.stop(grace=timeouts.drain_timeout_s)
+        given_up = await sink.close(timeout_s=max(0.0, give_up_at - loop.time()))
+        beating.cancel()
+        watching.cancel()
+        lifecycle.enter(Phase.STOPPED)
+        _log.info("stopped", requests_given_up=given_up)
+
+
+async def _beat(tell: Callable[[str], None]) -> None:
+    while True:
+        tell("alive")
+        await asyncio.sleep(_ALIVE_INTERVAL_S)
+
+
+def main() -> None:
+    """Run a worker as its supervisor starts it, and exit with 0 once drained."""
+    start: dict[str, Any] = msgspec.json.decode(sys.stdin.buffer.readline())
+    settings = Settings.model_validate(start["settings"])
+    log.configure(settings.log, process=f"worker-{start['index']}")
+    uvloop.run(_main(settings, Path(start["socket"])))
+
+
+async def _main(settings: Settings, socket: Path) -> None:
+    lifecycle = Lifecycle()
+    loop = asyncio.get_running_loop()
+    # A terminal's Ctrl-C is the supervisor's business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    loop.add_signal_handler(signal.SIGTERM, lifecycle.ask_drain)
+    lifeline = loop.create_task(_supervisor_gone(lifecycle))
+    await serve(settings, socket, lifecycle, _tell)
+    lifeline.cancel()
+
+
+async def _supervisor_gone(lifecycle: Lifecycle) -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    lifecycle.ask_drain()
+
+
+def _tell(event: str) -> None:
+    try:
+        sys.stdout.write(f'{{"event": "{event}"}}\n')
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The supervisor is gone; the end of standard input says so too, and the drain is on its way.
+        pass
+
+
+if __name__ == "__main__":
+    main()
