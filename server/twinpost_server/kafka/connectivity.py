@@ -9,15 +9,12 @@ from typing import Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 
-from twinpost_server.kafka.client_config import ClientConfig
-from twinpost_server.kafka.log import client_logger
+from twinpost_server.kafka.cluster_admin import ClusterAdmin
 
 __all__ = ["ClusterState", "Connectivity"]
 
 _PROBE_INTERVAL_S: Final = 1.0
-_PROBE_TIMEOUT_S: Final = 2.0
 _FAILURES_TO_DOWN: Final = 2
 """Probes that fail one after another before the cluster counts as down: one may be lost to a leader that moves."""
 
@@ -34,24 +31,21 @@ class ClusterState(Enum):
 
 
 class Connectivity:
-    """Asks the cluster every second whether it is there, through a connection of its own.
+    """Asks the cluster every second whether it is there.
 
-    A producer tells of trouble only while it has something to send, and of recovery not at all; the probe
-    (`DescribeCluster`, which needs no right and names no topic) knows both within seconds. Lives on the loop's thread.
+    A producer tells of trouble only while it has something to send, and of recovery not at all; the probe knows both
+    within seconds. Lives on the loop's thread.
 
     Attributes:
         state: what the last probes said.
     """
 
-    def __init__(self, config: ClientConfig, *, on_change: Callable[[ClusterState], None]) -> None:
-        """Probe the cluster of `config`, and call `on_change` on the loop whenever `state` changes."""
+    def __init__(self, admin: ClusterAdmin, *, on_change: Callable[[ClusterState], None]) -> None:
+        """Probe through `admin`, and call `on_change` on the loop whenever `state` changes."""
+        self._admin = admin
         self._on_change = on_change
-        # The stubs know no callbacks in a configuration; the documentation does.
-        self._admin = AdminClient(dict(config) | {"error_cb": self._note_error}, logger=client_logger())  # type: ignore[arg-type]
         self._probe_now = asyncio.Event()
         self._failures = 0
-        self._authentication_failed = False
-        self._cause = ""
         self.state = ClusterState.UNKNOWN
 
     async def run(self) -> None:
@@ -72,40 +66,28 @@ class Connectivity:
             self._probe_now.set()
 
     async def _probe(self) -> None:
-        self._authentication_failed = False
         try:
-            await asyncio.wrap_future(self._admin.describe_cluster(request_timeout=_PROBE_TIMEOUT_S))
+            await self._admin.probe()
         except KafkaException as exception:
             self._failures += 1
-            self._cause = exception.args[0].str()
-            self._admin.poll(0)
-            if self._authentication_failed:
-                self._change(ClusterState.AUTHENTICATION_FAILED)
+            errors = [exception.args[0], *self._admin.take_errors()]
+            cause = errors[-1].str()
+            if any(error.code() in _AUTHENTICATION_ERRORS for error in errors):
+                self._change(ClusterState.AUTHENTICATION_FAILED, cause)
             elif self._failures >= _FAILURES_TO_DOWN or self.state is ClusterState.UNKNOWN:
-                self._change(ClusterState.DOWN)
+                self._change(ClusterState.DOWN, cause)
         else:
             self._failures = 0
-            self._cause = ""
-            self._change(ClusterState.UP)
+            # Complaints of a connection that has recovered must not be read as those of the next outage.
+            self._admin.take_errors()
+            self._change(ClusterState.UP, "")
 
-    def _note_error(self, error: KafkaError) -> None:
-        # A refused password or a name that does not resolve shows here only; the probe itself just times out. Runs
-        # inside `poll`, so on the loop's thread.
-        self._cause = error.str()
-        if error.code() in _AUTHENTICATION_ERRORS:
-            self._authentication_failed = True
-
-    def _change(self, state: ClusterState) -> None:
+    def _change(self, state: ClusterState, cause: str) -> None:
         if state is not self.state:
             tell = _log.info if state is ClusterState.UP else _log.error
-            tell("cluster state changed", before=self.state.value, now=state.value, cause=self._cause)
+            tell("cluster state changed", before=self.state.value, now=state.value, cause=cause)
             self.state = state
             self._on_change(state)
 
 
-_AUTHENTICATION_ERRORS: Final = frozenset(
-    {
-        KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's public name
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-    }
-)
+_AUTHENTICATION_ERRORS: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})

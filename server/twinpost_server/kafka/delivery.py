@@ -34,12 +34,13 @@ class Delivery:
         outcomes: what became of each so far, in request order; pending ones read as deadline exceeded, which is what
             they are the moment anyone reads them before the end.
         pending: how many are not told yet.
+        timer: what happens next if the reports do not come; the sink's.
         waiter: done once all are told, or the deadline has passed. Cancelling it recalls nothing.
         failures: how many were refused or failed so far.
         fatal: whether a report carried an error that ends the producer.
     """
 
-    __slots__ = ("_on_complete", "batch", "failures", "fatal", "outcomes", "pending", "waiter")
+    __slots__ = ("_on_complete", "batch", "failures", "fatal", "outcomes", "pending", "timer", "waiter")
 
     def __init__(
         self, batch: RecordBatch, waiter: asyncio.Future[None], on_complete: Callable[[Delivery], None]
@@ -50,6 +51,7 @@ class Delivery:
         self.outcomes: list[Outcome] = [_PENDING] * len(batch.records)
         self.pending = len(batch.records)
         self.waiter = waiter
+        self.timer: asyncio.TimerHandle | None = None
         self.failures = 0
         self.fatal = False
 

@@ -1,10 +1,10 @@
 """The one table from Kafka's errors to reasons.
 
 Which errors leave the record out of the log for certain follows librdkafka's own classification in
-`rd_kafka_handle_Produce_error` (rdkafka_request.c) and KIP-360: an error that a broker answers *instead of* appending
-is `no`; a lost connection, a time-out, or an error after the append is `unknown`. A delivery report for a record that
-librdkafka retried speaks for the last try only, but the idempotent producer retries in sequence, so that a refusal
-means that no earlier try was appended either.
+`rd_kafka_handle_Produce_error` (rdkafka_request.c), with one restriction: a delivery report speaks for the last try
+only, and librdkafka does not say through its Python binding whether there was an earlier one. So `no` is told only where the
+broker refuses the record for what it is, which it did at every try; where the refusal depends on the moment
+(leadership, replicas in sync), an earlier try may have been appended, and the answer is `unknown`.
 """
 
 from __future__ import annotations
@@ -91,11 +91,6 @@ KAFKA_ERRORS: Final = MappingProxyType(
         KafkaError.SASL_AUTHENTICATION_FAILED: KafkaRule(
             Reason.BROKER_AUTHENTICATION_FAILED, Delivered.NO, _NOT_AUTHENTICATED
         ),
-        KafkaError.NOT_ENOUGH_REPLICAS: KafkaRule(
-            Reason.NOT_ENOUGH_REPLICAS,
-            Delivered.NO,
-            "fewer replicas are in sync than the topic demands: send again once the cluster has healed",
-        ),
         KafkaError.POLICY_VIOLATION: KafkaRule(
             Reason.BROKER_REFUSED, Delivered.NO, "a policy of the cluster refuses the record"
         ),
@@ -112,10 +107,17 @@ KAFKA_ERRORS: Final = MappingProxyType(
             Reason.BROKER_REFUSED, Delivered.NO, "the record was damaged on its way to the broker: send it again"
         ),
         KafkaError.KAFKA_STORAGE_ERROR: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
-        KafkaError.LEADER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.NO, _BROKER_BUSY),
-        KafkaError.NOT_LEADER_FOR_PARTITION: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.NO, _BROKER_BUSY),
-        KafkaError.BROKER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.NO, _UNREACHABLE),
+        KafkaError.LEADER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
+        KafkaError.NOT_LEADER_FOR_PARTITION: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
+        KafkaError.BROKER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _UNREACHABLE),
         # Sent, and not known.
+        # The broker looks at the replicas before it looks whether the batch is a repeated one: this refusal may come
+        # for a record that an earlier try has appended.
+        KafkaError.NOT_ENOUGH_REPLICAS: KafkaRule(
+            Reason.NOT_ENOUGH_REPLICAS,
+            Delivered.UNKNOWN,
+            "fewer replicas are in sync than the topic demands: it may be in the log of those that are",
+        ),
         KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: KafkaRule(
             Reason.NOT_ENOUGH_REPLICAS,
             Delivered.UNKNOWN,
