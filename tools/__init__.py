@@ -1,0 +1,1 @@
+"""Programs of the repository itself: run by `make`, tested by `tests/repo`, part of no installation."""
