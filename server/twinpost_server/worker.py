@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ import structlog
 import uvloop
 
 from twinpost_server.app.produce import Produce
+from twinpost_server.app.produce_stream import ProduceStream
 from twinpost_server.config.settings import Settings
 from twinpost_server.core.limits import Limits
 from twinpost_server.kafka.connectivity import ClusterState
@@ -69,22 +71,30 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
             request_records_max=settings.limits.request_records_max,
             body_bytes_max=settings.limits.body_bytes_max,
         )
-        produce = Produce(sink, limits)
         guard = CallGuard(authenticator, sink.budget.check_room)
+        produce = Produce(sink, limits)
+        native = ProducerService(
+            produce,
+            partial(ProduceStream, sink, limits),
+            guard,
+            limits,
+            request_timeout_s=timeouts.request_timeout_s,
+        )
         server = open_server(
             socket,
-            native=ProducerService(produce, guard, request_timeout_s=timeouts.request_timeout_s),
+            native=native,
             rest=ProducerRestService(
                 produce,
                 guard,
-                RestDecoder(unknown_fields=settings.rest.unknown_fields),
+                RestDecoder(limits, unknown_fields=settings.rest.unknown_fields),
+                limits,
                 request_timeout_s=timeouts.request_timeout_s,
-                body_bytes_max=limits.body_bytes_max,
             ),
             health=health,
             reflection_enabled=settings.grpc.reflection,
             body_bytes_max=limits.body_bytes_max,
         )
+        await health.tell()
         await server.start()
         await health.set_routable(routable=True)
         lifecycle.enter(Phase.SERVING)
@@ -101,6 +111,7 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
         give_up_at = loop.time() + timeouts.drain_grace_s + timeouts.drain_timeout_s
         await health.set_routable(routable=False)
         await asyncio.sleep(timeouts.drain_grace_s)
+        native.drain()
         await server.stop(grace=timeouts.drain_timeout_s)
         given_up = await sink.close(timeout_s=max(0.0, give_up_at - loop.time()))
         beating.cancel()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twinpost_server.core.batch import RecordBatch
-from twinpost_server.core.errors import Failure, Outcome, Reason, RequestFailed
+from twinpost_server.app.checked import checked_batch
+from twinpost_server.core.errors import Outcome
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.ports import RecordSink
 from twinpost_server.core.principal import Principal
@@ -35,21 +35,4 @@ class Produce:
         """
         if not records:
             return []
-        batch = RecordBatch.checked(records, self._limits)
-        forbidden = sorted(topic for topic in batch.topics if not principal.may_write(topic))
-        if forbidden:
-            shown = ", ".join(forbidden[:_TOPICS_SHOWN_MAX]) + (" and more" if forbidden[_TOPICS_SHOWN_MAX:] else "")
-            raise RequestFailed(
-                Failure(
-                    reason=Reason.TOPIC_FORBIDDEN,
-                    message=(
-                        f"user {principal.name} may not write {shown}: ask the gateway's operator for the right; "
-                        "nothing was written"
-                    ),
-                )
-            )
-        return await self._sink.write(batch, deadline=deadline)
-
-
-_TOPICS_SHOWN_MAX = 10
-"""Topics named in one refusal, so that a request for ten thousand topics cannot make a huge answer."""
+        return await self._sink.write(checked_batch(principal, records, self._limits), deadline=deadline)

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
 from twinpost_server.core.errors import VIOLATIONS_MAX, Failure, Reason, RequestFailed, Violation
-from twinpost_server.core.limits import INT32_MAX, INT64_MAX, Limits
+from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Record, record_bytes
-from twinpost_server.core.topics import TOPIC_RULE, is_topic_name
+from twinpost_server.core.rules import (
+    INT32_MAX,
+    INT64_MAX,
+    header_key_problem,
+    headers_problem,
+    partition_problem,
+    timestamp_problem,
+    topic_problem,
+)
+from twinpost_server.core.topics import is_topic_name
 
 __all__ = ["RecordBatch"]
+
+_RECORD_HELD_BYTES: Final = 256
+"""What a record takes beside its bytes while it is in flight: objects of ours and of librdkafka, rounded."""
+
+_HEADER_HELD_BYTES: Final = 128
+"""The same for a header: without it, a million empty headers would weigh nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +38,14 @@ class RecordBatch:
         records: in request order, at least one.
         topics: the distinct topics they name.
         size_bytes: the sum of their sizes, as `core.records.record_bytes` counts.
+        held_bytes: what they take while they are held: their size, and what each record and header costs on top.
         partitions_named: whether any of them names its partition.
     """
 
     records: Sequence[Record]
     topics: frozenset[str]
     size_bytes: int
+    held_bytes: int
     partitions_named: bool
 
     @classmethod
@@ -51,6 +69,7 @@ class RecordBatch:
         # The good request is the hot one: this loop only sums and compares, and leaves naming what is wrong to a second
         # walk that bad requests alone pay for.
         size_bytes = 0
+        headers = 0
         suspect = partitions_named = False
         topics = set()
         record_bytes_max = limits.record_bytes_max
@@ -64,7 +83,8 @@ class RecordBatch:
                 size += len(key) if key.__class__ is bytes or key.isascii() else len(key.encode())  # type: ignore[union-attr]
             if record.headers:
                 size = record_bytes(record)
-                suspect = suspect or next(_header_violations(record, "", limits), None) is not None
+                headers += len(record.headers)
+                suspect = suspect or any(_header_problems(record, limits))
             if size > record_bytes_max:
                 suspect = True
             if record.partition is not None:
@@ -76,49 +96,54 @@ class RecordBatch:
             topics.add(record.topic)
         if suspect or not all(map(is_topic_name, topics)):
             raise RequestFailed(_refusal(records, limits))
-        return cls(records, frozenset(topics), size_bytes, partitions_named)
+        held_bytes = size_bytes + len(records) * _RECORD_HELD_BYTES + headers * _HEADER_HELD_BYTES
+        return cls(records, frozenset(topics), size_bytes, held_bytes, partitions_named)
+
+    def part(self, indexes: Sequence[int]) -> RecordBatch:
+        """Return the batch of only the records at `indexes`, in that order."""
+        records = [self.records[index] for index in indexes]
+        size_bytes = sum(map(record_bytes, records))
+        headers = sum(len(record.headers or ()) for record in records)
+        return RecordBatch(
+            records,
+            frozenset(record.topic for record in records),
+            size_bytes,
+            size_bytes + len(records) * _RECORD_HELD_BYTES + headers * _HEADER_HELD_BYTES,
+            any(record.partition is not None for record in records),
+        )
 
 
 def _refusal(records: Sequence[Record], limits: Limits) -> Failure:
     rules = list(islice(_rule_violations(records, limits), VIOLATIONS_MAX))
     sizes = list(islice(_size_violations(records, limits), VIOLATIONS_MAX - len(rules)))
-    return Failure(
-        reason=Reason.INVALID_RECORD if rules else Reason.RECORD_TOO_LARGE,
-        message=f"{(rules or sizes)[0].path}: {(rules or sizes)[0].problem}; nothing was written",
-        violations=tuple(rules + sizes),
+    return Failure.of_violations(
+        Reason.INVALID_RECORD if rules else Reason.RECORD_TOO_LARGE, violations=tuple(rules + sizes)
     )
 
 
 def _rule_violations(records: Sequence[Record], limits: Limits) -> Iterator[Violation]:
     for index, record in enumerate(records):
-        path = f"[{index}]"
-        if not is_topic_name(record.topic):
-            yield Violation(f"{path}.topic", f"{_shown(record.topic)} is not a topic name: expected {TOPIC_RULE}")
-        if record.partition is not None and not 0 <= record.partition <= INT32_MAX:
-            yield Violation(
-                f"{path}.partition", f"{record.partition} is not a partition: expected 0 to {INT32_MAX}, or none at all"
-            )
-        if record.timestamp is not None and not 0 < record.timestamp <= INT64_MAX:
-            yield Violation(
-                f"{path}.timestamp",
-                f"{record.timestamp} is not a timestamp: expected milliseconds since the epoch, 1 to {INT64_MAX} "
-                "(Kafka clients read 0 as 'now'), or none at all",
-            )
-        yield from _header_violations(record, path, limits)
+        for field, problem in _problems(record, limits):
+            yield Violation(f"[{index}].{field}", problem)
 
 
-def _header_violations(record: Record, path: str, limits: Limits) -> Iterator[Violation]:
+def _problems(record: Record, limits: Limits) -> Iterator[tuple[str, str]]:
+    if problem := topic_problem(record.topic):
+        yield "topic", problem
+    if record.partition is not None and (problem := partition_problem(record.partition)):
+        yield "partition", problem
+    if record.timestamp is not None and (problem := timestamp_problem(record.timestamp)):
+        yield "timestamp", problem
+    yield from _header_problems(record, limits)
+
+
+def _header_problems(record: Record, limits: Limits) -> Iterator[tuple[str, str]]:
     headers = record.headers or []
-    if len(headers) > limits.record_headers_max:
-        yield Violation(
-            f"{path}.headers",
-            f"{len(headers)} headers are more than the limit of {limits.record_headers_max} "
-            "(limits.record_headers_max)",
-        )
+    if problem := headers_problem(len(headers), limits.record_headers_max):
+        yield "headers", problem
     for index, header in enumerate(headers):
-        # librdkafka's Python binding hands header names over as C strings: past a NUL the name would be lost.
-        if "\0" in header.key:
-            yield Violation(f"{path}.headers[{index}].key", "a header's key cannot hold a NUL character: remove it")
+        if problem := header_key_problem(header.key):
+            yield f"headers[{index}].key", problem
 
 
 def _size_violations(records: Sequence[Record], limits: Limits) -> Iterator[Violation]:
@@ -130,7 +155,3 @@ def _size_violations(records: Sequence[Record], limits: Limits) -> Iterator[Viol
                 f"the record is {size} bytes (key, value and headers), more than the limit of "
                 f"{limits.record_bytes_max} (limits.record_bytes_max)",
             )
-
-
-def _shown(text: str, length_max: int = 60) -> str:
-    return repr(text if len(text) <= length_max else f"{text[:length_max]}…")

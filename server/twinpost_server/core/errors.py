@@ -68,6 +68,7 @@ class Reason(StrEnum):
     INTERNAL = "INTERNAL"
     BROKER_AUTHENTICATION_FAILED = "BROKER_AUTHENTICATION_FAILED"
     GATEWAY_UNAVAILABLE = "GATEWAY_UNAVAILABLE"
+    BROKER_ERROR = "BROKER_ERROR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,12 @@ REASONS: Final = MappingProxyType(
             "The broker refused the record for a reason of its own.",
             "Read the message: it names Kafka's error code.",
         ),
+        Reason.BROKER_ERROR: ReasonRule(
+            "The broker, or the way to it, failed in a manner the gateway has no better name for.",
+            "Look at `delivered`; where it is `unknown`, send again only if a duplicate does no harm.",
+            retriable=True,
+            retry_after_s=1.0,
+        ),
         Reason.PRODUCER_FAILED: ReasonRule(
             "The gateway's Kafka producer failed for good while it held the record, and was replaced.",
             "Look at `delivered`; where it is `unknown`, send again only if a duplicate does no harm.",
@@ -216,6 +223,7 @@ SEVERITY: Final = MappingProxyType(
                 # cluster or of room, and last what only the caller can mend.
                 Reason.INTERNAL,
                 Reason.PRODUCER_FAILED,
+                Reason.BROKER_ERROR,
                 Reason.DEADLINE_EXCEEDED,
                 Reason.GATEWAY_UNAVAILABLE,
                 Reason.BROKER_AUTHENTICATION_FAILED,
@@ -270,6 +278,15 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     violations: tuple[Violation, ...] = ()
     retry_after_s: float | None = None
     allow: tuple[str, ...] = ()
+
+    @classmethod
+    def of_violations(cls, reason: Reason, violations: tuple[Violation, ...]) -> Failure:
+        """Return the refusal of a whole request for `violations`, at least one; the first one speaks for all."""
+        first = violations[0]
+        more = f" (and {len(violations) - 1} more, see violations)" if len(violations) > 1 else ""
+        return cls(
+            reason=reason, message=f"{first.path}: {first.problem}{more}; nothing was written", violations=violations
+        )
 
     @property
     def retriable(self) -> bool:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-__all__ = ["INT32_MAX", "INT64_MAX", "Limits"]
-
-INT32_MAX: Final = 2**31 - 1
-INT64_MAX: Final = 2**63 - 1
+__all__ = ["Limits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

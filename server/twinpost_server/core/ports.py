@@ -7,7 +7,34 @@ from typing import Protocol
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Outcome
 
-__all__ = ["RecordSink"]
+__all__ = ["PendingWrite", "RecordSink", "RecordStream"]
+
+
+class PendingWrite(Protocol):
+    """Records that were handed over, and whose fate may not be known yet."""
+
+    async def outcomes(self) -> list[Outcome]:
+        """Return what became of each record, in the order handed over. Cancelling recalls nothing."""
+        ...
+
+
+class RecordStream(Protocol):
+    """A sequence of batches that are stored one after another."""
+
+    async def enqueue(self, batch: RecordBatch, *, deadline: float) -> PendingWrite:
+        """Hand over the records of `batch`, waiting for room where there is none.
+
+        Awaited one after another, the batches of a stream are stored in that order, partition by partition. A caller
+        that is cancelled while it waits has handed over nothing.
+
+        Args:
+            batch: checked records, at least one.
+            deadline: as for `RecordSink.write`; waiting for room counts.
+
+        Raises:
+            RequestFailed: as for `RecordSink.write`; over budget only where no room came free by `deadline`.
+        """
+        ...
 
 
 class RecordSink(Protocol):
@@ -27,6 +54,10 @@ class RecordSink(Protocol):
 
         Raises:
             RequestFailed: nothing was handed over: over budget, unknown topic, partition out of range, brokers
-                known to be unreachable. `delivered` is `no`.
+                known to be unreachable, no time left. `delivered` is `no`.
         """
+        ...
+
+    def open_stream(self) -> RecordStream:
+        """Return a stream of its own order."""
         ...

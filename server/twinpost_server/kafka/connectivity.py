@@ -52,7 +52,11 @@ class Connectivity:
         """Probe until cancelled."""
         while True:
             self._probe_now.clear()
-            await self._probe()
+            try:
+                await self._probe()
+            except Exception:  # noqa: BLE001 - see below
+                # A probe that ends for good would freeze the state, and readiness would lie from then on.
+                _log.exception("cluster probe failed")
             try:
                 async with asyncio.timeout(_PROBE_INTERVAL_S):
                     await self._probe_now.wait()

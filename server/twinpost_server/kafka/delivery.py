@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from confluent_kafka import KafkaError, Message
@@ -13,7 +13,7 @@ from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
 from twinpost_server.core.records import RecordMetadata
 from twinpost_server.kafka.translate import failure_from
 
-__all__ = ["Delivery"]
+__all__ = ["NOT_HANDED_OVER", "Delivery"]
 
 _PENDING = Failure(
     reason=Reason.DEADLINE_EXCEEDED,
@@ -21,13 +21,18 @@ _PENDING = Failure(
     delivered=Delivered.UNKNOWN,
 )
 
+NOT_HANDED_OVER = Failure(
+    reason=Reason.INTERNAL,
+    message="a fault inside the gateway: the record could not be handed to the producer; it was not written",
+)
+
 
 class Delivery:
     """Collects the delivery reports of one request, and wakes its caller once.
 
-    `reported` and `discount` run on the poll thread, everything else on the loop's. The two share `outcomes`, whose
-    items are replaced one by one under the interpreter's lock: a caller who looks before the end sees each record
-    either pending or told. `pending` is the poll thread's alone.
+    `reported`, `refused` and `discount` run on the poll thread, everything else on the loop's. The two share
+    `outcomes`, whose items are replaced one by one under the interpreter's lock: a caller who looks before the end
+    sees each record either pending or told. `pending` is the poll thread's alone.
 
     Attributes:
         batch: the records.
@@ -70,20 +75,22 @@ class Delivery:
                 message.timestamp()[1],
             )
         else:
-            self.failed(index, error)
+            self.failures += 1
+            self.fatal = self.fatal or error.fatal()
+            self.outcomes[index] = failure_from(error, message.latency())
         self.discount(1)
+
+    def refused(self, failures: Iterable[tuple[int, Failure]]) -> None:
+        """Note the records that were never handed over; `discount` must count them."""
+        for index, failure in failures:
+            self.failures += 1
+            self.outcomes[index] = failure
 
     def discount(self, records: int) -> None:
         """Count `records` more as told."""
         self.pending -= records
         if not self.pending:
             self._on_complete(self)
-
-    def failed(self, index: int, error: KafkaError) -> None:
-        """Note that record `index` failed with `error`."""
-        self.failures += 1
-        self.fatal = self.fatal or error.fatal()
-        self.outcomes[index] = failure_from(error)
 
     def wake(self) -> None:
         """Let the caller look at `outcomes`; harmless where it has left or has been woken before."""

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from twinpost_server.core.batch import RecordBatch
-from twinpost_server.core.errors import Failure, Outcome, Reason
-from twinpost_server.core.records import Record, record_bytes
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
 
 __all__ = ["ALONE", "Suspects"]
 
@@ -39,33 +38,42 @@ class Suspects:
         indexes: where in the request the records to try again stand.
     """
 
-    def __init__(self, records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
-        """Find the suspects; a record whose topic has a later record stored must not come after it now."""
-        self._records = records
+    def __init__(
+        self, batch: RecordBatch, outcomes: Sequence[Outcome], settled_topics: frozenset[str] = frozenset()
+    ) -> None:
+        """Find the suspects; none may be tried again that would then stand behind a later record of its topic.
+
+        Args:
+            batch: the request's records.
+            outcomes: what became of each.
+            settled_topics: topics that later requests of the same stream have records for.
+        """
+        self._batch = batch
         self.outcomes = list(outcomes)
         self.indexes: list[int] = []
-        settled_topics: set[str] = set()
+        records = batch.records
+        # Where the fate of any record of a topic is open, it may be appended at any time yet: nothing may follow then.
+        settled = settled_topics | {
+            record.topic
+            for record, outcome in zip(records, outcomes, strict=True)
+            if isinstance(outcome, Failure) and outcome.delivered is not Delivered.NO
+        }
+        stored_later: set[str] = set()
         for index in range(len(records) - 1, -1, -1):
             outcome = outcomes[index]
             topic = records[index].topic
-            if isinstance(outcome, Failure) and outcome.reason in _REFUSED_WHOLE:
-                if topic in settled_topics:
+            if not isinstance(outcome, Failure):
+                stored_later.add(topic)
+            elif outcome.reason in _REFUSED_WHOLE and outcome.delivered is Delivered.NO:
+                if topic in settled or topic in stored_later:
                     self.outcomes[index] = _OUT_OF_TURN
                 else:
                     self.indexes.append(index)
-            elif not isinstance(outcome, Failure) or outcome.delivered != "no":
-                settled_topics.add(topic)
         self.indexes.reverse()
 
     def batch(self) -> RecordBatch:
         """Return the records to try again, in request order."""
-        records = [self._records[index] for index in self.indexes]
-        return RecordBatch(
-            records,
-            frozenset(record.topic for record in records),
-            sum(map(record_bytes, records)),
-            partitions_named=any(record.partition is not None for record in records),
-        )
+        return self._batch.part(self.indexes)
 
     def told(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the outcomes of the whole request, given those of the records tried again."""

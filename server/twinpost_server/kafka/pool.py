@@ -27,6 +27,9 @@ class ProducerPool:
 
     An idempotent producer whose sequence the broker refuses can never send again (librdkafka's INTRODUCTION.md, 'Fatal
     errors'). What it held comes back as `unknown`; callers who come later meet the new one. Lives on the loop's thread.
+
+    Attributes:
+        replacements: how many producers failed and were replaced.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class ProducerPool:
         self._on_trouble = on_trouble
         self._retiring: set[asyncio.Task[None]] = set()
         self.replacements = 0
+        self._closing = False
         self._producer = self._started()
 
     def submit(self, batch: RecordBatch) -> Delivery:
@@ -65,6 +69,7 @@ class ProducerPool:
         Returns:
             how many deliveries were given up.
         """
+        self._closing = True
         producer = self._producer
         try:
             async with asyncio.timeout(timeout_s):
@@ -80,7 +85,7 @@ class ProducerPool:
         return Producer(self._config, on_settled=self._on_settled, on_failed=self._replace, on_trouble=self._on_trouble)
 
     def _replace(self, failed: Producer) -> None:
-        if failed is not self._producer:
+        if self._closing or failed is not self._producer:
             return
         self.replacements += 1
         _log.error("producer failed for good and is replaced", in_flight=failed.in_flight)

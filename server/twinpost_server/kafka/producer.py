@@ -12,6 +12,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
@@ -19,10 +20,12 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as ConfluentProducer
 
 from twinpost_server.core.batch import RecordBatch
+from twinpost_server.core.errors import Failure
 from twinpost_server.core.records import Header, Payload
 from twinpost_server.kafka.client_config import ClientConfig
-from twinpost_server.kafka.delivery import Delivery
+from twinpost_server.kafka.delivery import NOT_HANDED_OVER, Delivery
 from twinpost_server.kafka.log import client_logger
+from twinpost_server.kafka.translate import QUEUE_FULL, refusal_from
 
 __all__ = ["Producer"]
 
@@ -38,7 +41,6 @@ class Producer:
     Every method runs on the loop's thread.
 
     Attributes:
-        in_flight: deliveries whose reports are not all there.
         failed: whether the producer met an error that ends it (librdkafka's 'fatal' errors).
     """
 
@@ -63,28 +65,34 @@ class Producer:
         self._on_failed = on_failed
         self._on_trouble = on_trouble
         self._complete: list[Delivery] = []
-        self._refused: deque[tuple[Delivery, int]] = deque()
+        self._refused: deque[tuple[Delivery, list[tuple[int, Failure]]]] = deque()
         self._closing = False
         self.failed = False
-        self.in_flight = 0
+        self._deliveries: set[Delivery] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._client = ConfluentProducer(
             dict(config) | {"error_cb": self._trouble_on_poll_thread}, logger=client_logger()
         )
+        self._lookups = ThreadPoolExecutor(max_workers=8, thread_name_prefix="kafka-lookup")
         self._thread = threading.Thread(target=self._serve_reports, name="kafka-poll", daemon=True)
         self._thread.start()
+
+    @property
+    def in_flight(self) -> int:
+        """How many deliveries lack a report."""
+        return len(self._deliveries)
 
     def submit(self, batch: RecordBatch) -> Delivery:
         """Hand every record of `batch` to librdkafka, in order, and return the delivery that waits for the reports.
 
-        A record that librdkafka refuses at once (unknown partition, full queue) is noted as failed in the delivery.
+        A record that librdkafka refuses at once (unknown partition, full queue) counts as failed in the delivery.
         """
         delivery = Delivery(batch, self._loop.create_future(), self._complete.append)
-        self.in_flight += 1
+        self._deliveries.add(delivery)
         self._idle.clear()
         produce = self._client.produce
-        refused = 0
+        refused: list[tuple[int, Failure]] = []
         for index, record in enumerate(batch.records):
             try:
                 produce(
@@ -98,13 +106,19 @@ class Producer:
                     None if not record.headers else [_pair(header) for header in record.headers],
                 )
             except KafkaException as exception:
-                delivery.failed(index, exception.args[0])
-                refused += 1
+                refused.append((index, refusal_from(exception.args[0])))
+                if exception.args[0].fatal():
+                    self._loop.call_soon(self._fail)
             except BufferError:
-                delivery.failed(index, KafkaError(KafkaError._QUEUE_FULL))  # noqa: SLF001 - librdkafka's public name
-                refused += 1
-        if refused == len(batch.records):
-            # No report will come for any of them.
+                refused.append((index, QUEUE_FULL))
+            except Exception:  # noqa: BLE001 - see below
+                # Whatever it was, the records before this one are on their way, and their delivery must come to an end.
+                _log.exception("a record could not be handed over")
+                refused.append((index, NOT_HANDED_OVER))
+        if len(refused) == len(batch.records):
+            # No report will come for any of them, so that no other thread knows the delivery.
+            delivery.refused(refused)
+            delivery.pending = 0
             self._loop.call_soon(self._settle, [delivery])
         elif refused:
             self._refused.append((delivery, refused))
@@ -116,8 +130,9 @@ class Producer:
         Raises:
             KafkaException: the topic is unknown or unreadable, or the cluster did not answer in `timeout_s`.
         """
-        # `list_topics` blocks, and so runs on a thread of the loop's executor.
-        metadata = await asyncio.to_thread(self._client.list_topics, topic, timeout_s)
+        # `list_topics` blocks, and so runs on a thread; one of the producer's own, since the loop's are few and others
+        # wait for them.
+        metadata = await self._loop.run_in_executor(self._lookups, self._client.list_topics, topic, timeout_s)
         described = metadata.topics[topic]
         if described.error is not None:
             raise KafkaException(described.error)
@@ -135,36 +150,42 @@ class Producer:
         """Stop the poll thread and librdkafka. Records still in flight are given up: await `drained` first."""
         self._closing = True
         await asyncio.to_thread(self._close)
+        # Whoever still waits shall not wait for reports that cannot come any more.
+        self._settle(list(self._deliveries))
 
     def _close(self) -> None:
         self._thread.join()
+        self._lookups.shutdown(cancel_futures=True)
         self._client.purge(in_queue=True, in_flight=True, blocking=False)
         self._client.close()
 
     def _serve_reports(self) -> None:
         """Run on the poll thread until closed: serve reports, then wake the loop once for what they completed."""
-        poll = self._client.poll
-        complete = self._complete
-        while not self._closing:
-            poll(_POLL_TIMEOUT_S)
-            # Only this thread counts what is told, so a delivery whose records were refused in part is discounted here:
-            # were the loop to do it, the last report could come between its read and its write.
-            while self._refused:
-                delivery, refused = self._refused.popleft()
-                delivery.discount(refused)
-            if complete:
-                settled = list(complete)
-                complete.clear()
-                self._loop.call_soon_threadsafe(self._settle, settled)
+        try:
+            while not self._closing:
+                self._client.poll(_POLL_TIMEOUT_S)
+                # Only this thread counts what is told, so a delivery whose records were refused in part is discounted
+                # here: were the loop to do it, the last report could come between its read and its write.
+                while self._refused:
+                    delivery, refused = self._refused.popleft()
+                    delivery.refused(refused)
+                    delivery.discount(len(refused))
+                if self._complete:
+                    settled = list(self._complete)
+                    self._complete.clear()
+                    self._loop.call_soon_threadsafe(self._settle, settled)
+        except Exception:  # noqa: BLE001 - without its thread a producer is of no use, whatever ended it
+            _log.exception("the poll thread failed; the producer is given up")
+            self._loop.call_soon_threadsafe(self._fail)
 
     def _settle(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
-            self.in_flight -= 1
+            self._deliveries.discard(delivery)
             if delivery.fatal:
                 self._fail()
             self._on_settled(delivery)
             delivery.wake()
-        if self.in_flight == 0:
+        if not self._deliveries:
             self._idle.set()
 
     def _trouble_on_poll_thread(self, error: KafkaError) -> None:

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError
 from twinpost_server.config.settings import KafkaSettings, LimitSettings, TimeoutSettings
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
+from twinpost_server.core.ports import RecordStream
 from twinpost_server.kafka.budget import Budget
 from twinpost_server.kafka.client_config import connection_config, producer_config
 from twinpost_server.kafka.cluster_admin import ClusterAdmin
@@ -19,6 +20,7 @@ from twinpost_server.kafka.delivery import Delivery
 from twinpost_server.kafka.isolation import ALONE, Suspects
 from twinpost_server.kafka.pool import ProducerPool
 from twinpost_server.kafka.replica_watch import ReplicaWatch
+from twinpost_server.kafka.stream import KafkaStream
 from twinpost_server.kafka.topics import TopicCatalog
 
 __all__ = ["KafkaSink"]
@@ -72,43 +74,18 @@ class KafkaSink:
 
     async def write(self, batch: RecordBatch, *, deadline: float) -> list[Outcome]:
         """Write `batch`; the contract is `core.ports.RecordSink.write`'s."""
-        refusal = _REFUSALS.get(self._connectivity.state)
-        if refusal is not None:
-            raise RequestFailed(refusal)
-        if not self._catalog.knows(batch.topics):
-            await self._catalog.ensure(batch.topics, deadline=deadline)
-        if batch.partitions_named:
-            await self._check_partitions(batch, deadline)
-        self._replica_watch.check(batch)
-        outcomes = await self._sent(self._pool, batch, deadline)
-        if any(outcome.__class__ is Failure for outcome in outcomes):
-            suspects = Suspects(batch.records, outcomes)
-            outcomes = suspects.outcomes
-            if suspects.indexes:
-                outcomes = suspects.told(await self._sent_alone(suspects.batch(), deadline))
-        return outcomes
+        self._check_cluster()
+        # Before anything is waited for: what waits is held, too.
+        self.budget.acquire(len(batch.records), batch.held_bytes)
+        delivery = await self.hand_over(batch, deadline)
+        await delivery.waiter
+        if delivery.failures or delivery.pending:
+            return await self.resolve(delivery, deadline)
+        return delivery.outcomes
 
-    async def _sent(self, pool: ProducerPool, batch: RecordBatch, deadline: float) -> list[Outcome]:
-        self.budget.acquire(len(batch.records), batch.size_bytes)
-        delivery = pool.submit(batch)
-        self._wait(delivery, deadline)
-        try:
-            await delivery.waiter
-        finally:
-            # Else a delivery that took long would be kept, with its records, until its deadline.
-            if delivery.timer is not None:
-                delivery.timer.cancel()
-        return self._explained(delivery)
-
-    async def _sent_alone(self, batch: RecordBatch, deadline: float) -> list[Outcome]:
-        if self._alone is None:
-            self._alone = ProducerPool(
-                {**self._producer_config, **ALONE}, on_settled=self._settled, on_trouble=self._troubled
-            )
-        try:
-            return await self._sent(self._alone, batch, deadline)
-        except RequestFailed as refused:
-            return [refused.failure] * len(batch.records)
+    def open_stream(self) -> RecordStream:
+        """Return a stream; the contract is `core.ports.RecordStream`'s."""
+        return KafkaStream(self)
 
     async def close(self, *, timeout_s: float) -> int:
         """Wait at most `timeout_s` for what is in flight, then stop every client.
@@ -120,6 +97,81 @@ class KafkaSink:
         self._replica_watch.close()
         pools = [pool for pool in (self._pool, self._alone) if pool is not None]
         return sum(await asyncio.gather(*(pool.close(timeout_s=timeout_s) for pool in pools)))
+
+    async def wait_for_room(self, batch: RecordBatch, deadline: float) -> None:
+        """Take the budget for `batch`, waiting for it until `deadline`; `hand_over` must follow.
+
+        Raises:
+            RequestFailed: there was no room in time, or the cluster is known to be away.
+        """
+        self._check_cluster()
+        await self.budget.acquire_in_turn(len(batch.records), batch.held_bytes, deadline=deadline)
+
+    async def hand_over(self, batch: RecordBatch, deadline: float) -> Delivery:
+        """Submit `batch`, whose budget is taken, once nothing that can be known beforehand stands against it.
+
+        Nothing waits between the submission and the return, so that a cancelled caller has either handed over nothing
+        or has the delivery. The budget is given back where nothing is submitted, and by the delivery otherwise.
+
+        Raises:
+            RequestFailed: nothing was submitted.
+        """
+        try:
+            if not self._catalog.knows(batch.topics):
+                await self._catalog.ensure(batch.topics, deadline=deadline)
+            if batch.partitions_named:
+                await self._check_partitions(batch, deadline)
+            self._replica_watch.check(batch)
+            if asyncio.get_running_loop().time() >= deadline:
+                raise RequestFailed(_NO_TIME_LEFT)  # noqa: TRY301 - the same clean-up as every other refusal
+            return self._submit(self._pool, batch, deadline)
+        except BaseException:
+            self.budget.release(len(batch.records), batch.held_bytes)
+            raise
+
+    async def resolve(
+        self, delivery: Delivery, deadline: float, settled_topics: frozenset[str] = frozenset()
+    ) -> list[Outcome]:
+        """Return the outcomes of a delivery that did not go well: tried again where that is safe, and explained.
+
+        Args:
+            delivery: complete, or at its deadline.
+            deadline: for the second try.
+            settled_topics: topics whose records must not be tried again, since later ones may be stored.
+        """
+        outcomes = self._explained(delivery)
+        time_left_s = deadline - asyncio.get_running_loop().time()
+        if delivery.pending or time_left_s < _SECOND_TRY_S_MIN:
+            return outcomes
+        suspects = Suspects(delivery.batch, outcomes, settled_topics)
+        if not suspects.indexes:
+            return suspects.outcomes
+        batch = suspects.batch()
+        try:
+            self.budget.acquire(len(batch.records), batch.held_bytes)
+        except RequestFailed:
+            return suspects.told([_NO_ROOM_ALONE] * len(batch.records))
+        if self._alone is None:
+            self._alone = ProducerPool(
+                {**self._producer_config, **ALONE}, on_settled=self._settled, on_trouble=self._troubled
+            )
+        try:
+            alone = self._submit(self._alone, batch, deadline)
+        except BaseException:
+            self.budget.release(len(batch.records), batch.held_bytes)
+            raise
+        await alone.waiter
+        return suspects.told(self._explained(alone))
+
+    def _check_cluster(self) -> None:
+        refusal = _REFUSALS.get(self._connectivity.state)
+        if refusal is not None:
+            raise RequestFailed(refusal)
+
+    def _submit(self, pool: ProducerPool, batch: RecordBatch, deadline: float) -> Delivery:
+        delivery = pool.submit(batch)
+        self._wait(delivery, deadline)
+        return delivery
 
     async def _check_partitions(self, batch: RecordBatch, deadline: float) -> None:
         named: dict[str, int] = {}
@@ -135,8 +187,7 @@ class KafkaSink:
 
     def _slow(self, delivery: Delivery, deadline: float) -> None:
         """Look, again and again, for the cause of a delivery that takes long, and let its caller go at the deadline."""
-        now = asyncio.get_running_loop().time()
-        if now >= deadline:
+        if asyncio.get_running_loop().time() >= deadline:
             delivery.wake()
             return
         for topic in delivery.batch.topics:
@@ -145,8 +196,6 @@ class KafkaSink:
 
     def _explained(self, delivery: Delivery) -> list[Outcome]:
         """Return the outcomes, those that ran out of time named by their cause where it is known."""
-        if not delivery.pending and not delivery.failures:
-            return delivery.outcomes
         # Copied, since reports may still come in while the answer is made.
         return [
             self._cause(record.topic, outcome) if isinstance(outcome, Failure) else outcome
@@ -163,7 +212,10 @@ class KafkaSink:
         return failure
 
     def _settled(self, delivery: Delivery) -> None:
-        self.budget.release(len(delivery.batch.records), delivery.batch.size_bytes)
+        if delivery.timer is not None:
+            # Else the delivery would be kept, with its records, until the timer ran out.
+            delivery.timer.cancel()
+        self.budget.release(len(delivery.batch.records), delivery.batch.held_bytes)
         if not delivery.failures:
             return
         for outcome, record in zip(delivery.outcomes, delivery.batch.records, strict=True):
@@ -178,6 +230,22 @@ _TOPIC_CHANGED: Final = frozenset({Reason.TOPIC_NOT_FOUND, Reason.PARTITION_OUT_
 
 _SLOW_S: Final = 1.0
 """How long an acknowledgement may take before the gateway asks why."""
+
+_SECOND_TRY_S_MIN: Final = 0.1
+"""Time that must be left for a second try: one that ends at the deadline would turn a certain `no` into `unknown`."""
+
+_NO_TIME_LEFT: Final = Failure(
+    reason=Reason.DEADLINE_EXCEEDED,
+    message="the deadline passed before the records were sent: allow more time; nothing was written",
+)
+
+_NO_ROOM_ALONE: Final = Failure(
+    reason=Reason.OVERLOADED,
+    message=(
+        "the broker refused the batch that held the record, and the gateway has no room to try it alone: "
+        "send it again after the delay; this record was not written"
+    ),
+)
 
 _LOST_BROKERS: Final = Failure(
     reason=Reason.BROKERS_UNAVAILABLE,

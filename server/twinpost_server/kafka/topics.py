@@ -11,7 +11,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from twinpost_server.core.errors import Delivered, Failure, Reason, RequestFailed
-from twinpost_server.kafka.translate import failure_from
+from twinpost_server.kafka.translate import refusal_from
 
 __all__ = ["TopicCatalog"]
 
@@ -22,8 +22,11 @@ _MISSING_MAX: Final = 10_000
 _MISSING_TTL_S: Final = 1.0
 """How long a missing topic is answered from memory: long enough to take a storm, short enough to see it created."""
 
-_LOOKUPS_MAX: Final = 64
-"""Topics looked up at once; each may take a thread for a while."""
+_LOOKUPS_MAX: Final = 8
+"""Topics looked up at once; each may take a thread for a while. Others wait, within their deadlines."""
+
+_ATTEMPT_TIMEOUT_S: Final = 1.0
+"""How long one attempt may take: a broker that hangs shall not hold a place for longer."""
 
 _RETRY_DELAY_S: Final = 0.1
 _GROWTH_CHECK_INTERVAL_S: Final = 1.0
@@ -53,6 +56,7 @@ class TopicCatalog:
         self._topics: OrderedDict[str, _Topic] = OrderedDict()
         self._missing: OrderedDict[str, tuple[float, Failure]] = OrderedDict()
         self._lookups: dict[str, asyncio.Task[int]] = {}
+        self._places = asyncio.Semaphore(_LOOKUPS_MAX)
 
     def knows(self, topics: Iterable[str]) -> bool:
         """Return whether every one of `topics` is known, so that `ensure` would have nothing to do."""
@@ -109,13 +113,6 @@ class TopicCatalog:
             del self._missing[topic]
         task = self._lookups.get(topic)
         if task is None:
-            if len(self._lookups) >= _LOOKUPS_MAX:
-                raise RequestFailed(
-                    Failure(
-                        reason=Reason.OVERLOADED,
-                        message=f"{_LOOKUPS_MAX} other topics are being looked up: send again after the delay",
-                    )
-                )
             task = self._lookups[topic] = loop.create_task(self._look_up(topic))
             task.add_done_callback(lambda _: self._lookups.pop(topic, None))
         try:
@@ -136,7 +133,8 @@ class TopicCatalog:
         give_up_at = loop.time() + self._lookup_timeout_s
         while True:
             try:
-                partitions = await self._lookup(topic, max(0.1, give_up_at - loop.time()))
+                async with self._places:
+                    partitions = await self._lookup(topic, _ATTEMPT_TIMEOUT_S)
             except KafkaException as exception:
                 error: KafkaError = exception.args[0]
                 if error.code() in _MAY_APPEAR and loop.time() + _RETRY_DELAY_S < give_up_at:
@@ -162,7 +160,7 @@ _MAY_APPEAR: Final = frozenset(
 
 
 def _lookup_failure(topic: str, error: KafkaError) -> Failure:
-    failure = failure_from(error)
+    failure = refusal_from(error)
     if failure.reason in {Reason.TOPIC_NOT_FOUND, Reason.TOPIC_FORBIDDEN, Reason.BROKER_AUTHENTICATION_FAILED}:
         message = f"topic {topic}: {failure.message}; nothing was written"
         return Failure(reason=failure.reason, message=message)

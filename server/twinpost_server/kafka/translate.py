@@ -2,9 +2,9 @@
 
 Which errors leave the record out of the log for certain follows librdkafka's own classification in
 `rd_kafka_handle_Produce_error` (rdkafka_request.c), with one restriction: a delivery report speaks for the last try
-only, and librdkafka does not say through its Python binding whether there was an earlier one. So `no` is told only where the
-broker refuses the record for what it is, which it did at every try; where the refusal depends on the moment
-(leadership, replicas in sync), an earlier try may have been appended, and the answer is `unknown`.
+only, and an earlier one may have been appended without its acknowledgement coming through. So a refusal of the record
+for what it is counts as `no`, since every try met it; a refusal that depends on the moment (rights, leadership,
+replicas in sync) does so only if the report came before a second try can have been made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from confluent_kafka import KafkaError
 
 from twinpost_server.core.errors import Delivered, Failure, Reason
 
-__all__ = ["KAFKA_ERRORS", "KafkaRule", "failure_from"]
+__all__ = ["FIRST_TRY_S_MAX", "KAFKA_ERRORS", "QUEUE_FULL", "KafkaRule", "failure_from", "refusal_from"]
+
+FIRST_TRY_S_MAX: Final = 0.035
+"""A report within this time of `produce()` is that of the first try: `retry.backoff.ms` is 50, less 20 % jitter
+(KIP-580), less a margin."""
 
 
 class KafkaRule(NamedTuple):
@@ -24,12 +28,12 @@ class KafkaRule(NamedTuple):
 
     Attributes:
         reason: the reason callers get.
-        delivered: what is known of the record.
+        delivered: what is known of the record; `None` is `no` at the first try and `unknown` later.
         message: what was wrong, what was expected, what to do.
     """
 
     reason: Reason
-    delivered: Delivered
+    delivered: Delivered | None
     message: str
 
 
@@ -82,17 +86,15 @@ KAFKA_ERRORS: Final = MappingProxyType(
         KafkaError.TOPIC_EXCEPTION: KafkaRule(
             Reason.BROKER_REFUSED, Delivered.NO, "the broker refuses the topic's name"
         ),
-        KafkaError.TOPIC_AUTHORIZATION_FAILED: KafkaRule(Reason.TOPIC_FORBIDDEN, Delivered.NO, _NO_RIGHT),
+        KafkaError.TOPIC_AUTHORIZATION_FAILED: KafkaRule(Reason.TOPIC_FORBIDDEN, None, _NO_RIGHT),
         KafkaError.CLUSTER_AUTHORIZATION_FAILED: KafkaRule(
             Reason.BROKER_AUTHENTICATION_FAILED,
-            Delivered.NO,
+            None,
             "the gateway may not write to the cluster: tell its operator",
         ),
-        KafkaError.SASL_AUTHENTICATION_FAILED: KafkaRule(
-            Reason.BROKER_AUTHENTICATION_FAILED, Delivered.NO, _NOT_AUTHENTICATED
-        ),
+        KafkaError.SASL_AUTHENTICATION_FAILED: KafkaRule(Reason.BROKER_AUTHENTICATION_FAILED, None, _NOT_AUTHENTICATED),
         KafkaError.POLICY_VIOLATION: KafkaRule(
-            Reason.BROKER_REFUSED, Delivered.NO, "a policy of the cluster refuses the record"
+            Reason.BROKER_REFUSED, None, "a policy of the cluster refuses the record"
         ),
         KafkaError.INVALID_REQUIRED_ACKS: KafkaRule(
             Reason.BROKER_REFUSED, Delivered.NO, "the broker does not take acks=all"
@@ -107,16 +109,15 @@ KAFKA_ERRORS: Final = MappingProxyType(
             Reason.BROKER_REFUSED, Delivered.NO, "the record was damaged on its way to the broker: send it again"
         ),
         KafkaError.KAFKA_STORAGE_ERROR: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
-        KafkaError.LEADER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
-        KafkaError.NOT_LEADER_FOR_PARTITION: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
-        KafkaError.BROKER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _UNREACHABLE),
+        KafkaError.LEADER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, None, _BROKER_BUSY),
+        KafkaError.NOT_LEADER_FOR_PARTITION: KafkaRule(Reason.BROKERS_UNAVAILABLE, None, _BROKER_BUSY),
+        KafkaError.BROKER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, None, _UNREACHABLE),
         # Sent, and not known.
-        # The broker looks at the replicas before it looks whether the batch is a repeated one: this refusal may come
-        # for a record that an earlier try has appended.
+        # The broker looks at the replicas before it looks whether a batch is a repeated one.
         KafkaError.NOT_ENOUGH_REPLICAS: KafkaRule(
             Reason.NOT_ENOUGH_REPLICAS,
-            Delivered.UNKNOWN,
-            "fewer replicas are in sync than the topic demands: it may be in the log of those that are",
+            None,
+            "fewer replicas are in sync than the topic demands: send again once the cluster has healed",
         ),
         KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: KafkaRule(
             Reason.NOT_ENOUGH_REPLICAS,
@@ -148,18 +149,36 @@ KAFKA_ERRORS: Final = MappingProxyType(
 """Every error of Kafka or librdkafka that means more to a caller than that the broker refused the record."""
 
 
-def failure_from(error: KafkaError) -> Failure:
-    """Return what `error`, of a delivery report or of `produce()`, means for the record.
+_PRODUCER_GONE: Final = KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED)
+_BROKER_FAILED: Final = KafkaRule(
+    Reason.BROKER_ERROR, Delivered.UNKNOWN, "the broker failed in a manner of its own; the record may be in the log"
+)
 
-    An error the table does not know is BROKER_REFUSED and, since nothing is known of it, `unknown`.
+QUEUE_FULL: Final = Failure(
+    reason=Reason.OVERLOADED, message="the gateway's queue is full: send again later; this record was not written"
+)
+
+
+def failure_from(error: KafkaError, latency_s: float | None) -> Failure:
+    """Return what `error` of a delivery report means for the record.
+
+    An error the table does not know is nobody's fault that we know of, and leaves the record's fate open.
+
+    Args:
+        error: the report's.
+        latency_s: the time from `produce()` to the report, in seconds; `None` where it is not known.
     """
     rule = KAFKA_ERRORS.get(error.code())
-    if rule is not None:
-        return Failure(reason=rule.reason, message=rule.message, delivered=rule.delivered)
-    if error.fatal():
-        return Failure(reason=Reason.PRODUCER_FAILED, message=_PRODUCER_FAILED, delivered=Delivered.UNKNOWN)
-    return Failure(
-        reason=Reason.BROKER_REFUSED,
-        message=f"the broker refuses the record with {error.name()}",
-        delivered=Delivered.UNKNOWN,
-    )
+    if rule is None:
+        rule = _PRODUCER_GONE if error.fatal() else _BROKER_FAILED
+    delivered = rule.delivered
+    if delivered is None:
+        first_try = latency_s is not None and 0 <= latency_s < FIRST_TRY_S_MAX
+        delivered = Delivered.NO if first_try else Delivered.UNKNOWN
+    return Failure(reason=rule.reason, message=rule.message, delivered=delivered)
+
+
+def refusal_from(error: KafkaError) -> Failure:
+    """Return what `error` of `produce()` itself means: the record was never sent, whatever else is wrong."""
+    failure = failure_from(error, 0.0)
+    return Failure(reason=failure.reason, message=failure.message, delivered=Delivered.NO)

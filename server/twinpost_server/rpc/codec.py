@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 
 from twinpost.v1 import producer_service_pb2, record_pb2
-from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed, Violation
+from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Header, Record
+from twinpost_server.core.rules import headers_problem
 
-__all__ = ["decode_request", "encode_response", "to_record_error"]
+__all__ = ["decode_request", "decode_step", "encode_response", "encode_step"]
 
 _DELIVERED = {
     Delivered.NO: record_pb2.DELIVERED_NO,
@@ -19,58 +21,103 @@ _DELIVERED = {
 }
 
 
-def decode_request(data: bytes) -> list[Record]:
+def decode_request(data: bytes, limits: Limits) -> list[Record]:
     """Return the records of a serialized `ProduceRequest`.
+
+    Raises:
+        RequestFailed: MALFORMED_REQUEST: not such a message, or text in it that is not UTF-8; REQUEST_TOO_LARGE or
+            INVALID_RECORD: more records or headers than `limits` allow.
+    """
+    try:
+        request = producer_service_pb2.ProduceRequest.FromString(data)
+    except DecodeError:
+        raise RequestFailed(_undecodable("ProduceRequest")) from None
+    return _records(request.records, limits)
+
+
+def decode_step(data: bytes, limits: Limits) -> tuple[int, list[Record], list[Outcome]]:
+    """Return the sequence of a serialized `ProduceStreamRequest`, and its records.
+
+    Where the step is over a limit there are none, and the third part has the refusal, for each record but not for more
+    than the limit: the sequence must be answered all the same.
 
     Raises:
         RequestFailed: MALFORMED_REQUEST: not such a message, or text in it that is not UTF-8.
     """
     try:
-        request = producer_service_pb2.ProduceRequest.FromString(data)
+        request = producer_service_pb2.ProduceStreamRequest.FromString(data)
     except DecodeError:
+        raise RequestFailed(_undecodable("ProduceStreamRequest")) from None
+    try:
+        return request.sequence, _records(request.records, limits), []
+    except RequestFailed as failed:
+        return request.sequence, [], [failed.failure] * min(len(request.records), limits.request_records_max)
+
+
+def _undecodable(message: str) -> Failure:
+    return Failure(
+        reason=Reason.MALFORMED_REQUEST,
+        message=(
+            f"the request is not a twinpost.v1.{message}, or a string in it is not UTF-8: "
+            "generate the client from the published proto; nothing was written"
+        ),
+    )
+
+
+def _records(messages: Sequence[record_pb2.Record], limits: Limits) -> list[Record]:
+    # Counted before anything is built: a record or a header of two bytes on the wire would become hundreds here.
+    if len(messages) > limits.request_records_max:
         raise RequestFailed(
             Failure(
-                reason=Reason.MALFORMED_REQUEST,
-                message="the request is not a twinpost.v1.ProduceRequest, or a string in it is not UTF-8: "
-                "generate the client from the published proto; nothing was written",
+                reason=Reason.REQUEST_TOO_LARGE,
+                message=(
+                    f"the request holds {len(messages)} records, more than the limit of {limits.request_records_max} "
+                    "(limits.request_records_max): split it; nothing was written"
+                ),
             )
-        ) from None
-    return [_record(record) for record in request.records]
+        )
+    return [_record(index, message, limits.record_headers_max) for index, message in enumerate(messages)]
 
 
-def _record(record: record_pb2.Record) -> Record:
-    has = record.HasField
+def _record(index: int, message: record_pb2.Record, headers_max: int) -> Record:
+    has = message.HasField
+    headers = message.headers
+    if headers and (problem := headers_problem(len(headers), headers_max)):
+        violation = Violation(f"[{index}].headers", problem)
+        raise RequestFailed(Failure.of_violations(Reason.INVALID_RECORD, (violation,)))
     return Record(
-        record.value if has("value") else None,
-        record.topic,
-        record.key if has("key") else None,
-        record.partition if has("partition") else None,
-        record.timestamp if has("timestamp") else None,
-        [Header(header.key, header.value if header.HasField("value") else None) for header in record.headers] or None,
+        message.value if has("value") else None,
+        message.topic,
+        message.key if has("key") else None,
+        message.partition if has("partition") else None,
+        message.timestamp if has("timestamp") else None,
+        [Header(header.key, header.value if header.HasField("value") else None) for header in headers] or None,
     )
 
 
 def encode_response(outcomes: Sequence[Outcome]) -> bytes:
     """Return the serialized `ProduceResponse` with one result per outcome, in order."""
-    response = producer_service_pb2.ProduceResponse()
-    add = response.results.add
-    for outcome in outcomes:
-        if isinstance(outcome, Failure):
-            add().error.CopyFrom(to_record_error(outcome))
-        else:
-            metadata = add().metadata
-            metadata.topic = outcome.topic
-            metadata.partition = outcome.partition
-            metadata.offset = outcome.offset
-            metadata.timestamp = outcome.timestamp
-    return response.SerializeToString()
+    return producer_service_pb2.ProduceResponse(results=map(_result, outcomes)).SerializeToString()
 
 
-def to_record_error(failure: Failure) -> record_pb2.RecordError:
-    """Return `failure` as the contract's per-record error."""
-    return record_pb2.RecordError(
-        reason=record_pb2.ErrorReason.Value(f"ERROR_REASON_{failure.reason}"),
-        message=failure.message,
-        retriable=failure.retriable,
-        delivered=_DELIVERED[failure.delivered],
+def encode_step(sequence: int, outcomes: Sequence[Outcome]) -> bytes:
+    """Return the serialized `ProduceStreamResponse` for the step `sequence`."""
+    results = map(_result, outcomes)
+    return producer_service_pb2.ProduceStreamResponse(sequence=sequence, results=results).SerializeToString()
+
+
+def _result(outcome: Outcome) -> record_pb2.RecordResult:
+    if isinstance(outcome, Failure):
+        return record_pb2.RecordResult(
+            error=record_pb2.RecordError(
+                reason=record_pb2.ErrorReason.Value(f"ERROR_REASON_{outcome.reason}"),
+                message=outcome.message,
+                retriable=outcome.retriable,
+                delivered=_DELIVERED[outcome.delivered],
+            )
+        )
+    return record_pb2.RecordResult(
+        metadata=record_pb2.RecordMetadata(
+            topic=outcome.topic, partition=outcome.partition, offset=outcome.offset, timestamp=outcome.timestamp
+        )
     )

@@ -43,11 +43,20 @@ class CallGuard:
         Raises:
             RequestFailed: UNAUTHENTICATED or OVERLOADED; nothing was decoded.
         """
+        principal = await self.authenticated(metadata)
+        self._check_room(request_bytes)
+        return principal
+
+    async def authenticated(self, metadata: Mapping[str, str | bytes]) -> Principal:
+        """Return the caller, whatever room there is: a stream waits for it.
+
+        Raises:
+            RequestFailed: UNAUTHENTICATED.
+        """
         authorization = metadata.get("authorization")
         if isinstance(authorization, bytes):
             authorization = authorization.decode("latin-1")
         principal = self._authenticator.cached(authorization)
         if principal is None:
             principal = await self._authenticator.authenticate(authorization)
-        self._check_room(request_bytes)
         return principal

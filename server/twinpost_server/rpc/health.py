@@ -32,18 +32,19 @@ class Health:
     async def set_routable(self, *, routable: bool) -> None:
         """Note whether the worker takes requests."""
         self._routable = routable
-        await self._tell()
+        await self.tell()
 
     async def set_brokers_reachable(self, *, reachable: bool) -> None:
         """Note whether the cluster answers."""
         self._brokers_reachable = reachable
-        await self._tell()
+        await self.tell()
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
+        """Tell both truths as they are; call before serving, since grpc's servicer starts with claims of its own."""
         await self.servicer.set(ROUTING_SERVICE, _status(serving=self._routable))
         for service in _READY_SERVICES:
             await self.servicer.set(service, _status(serving=self._routable and self._brokers_reachable))
 
 
-def _status(*, serving: bool) -> health_pb2.HealthCheckResponse.ServingStatus:
+def _status(*, serving: bool) -> int:
     return health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING

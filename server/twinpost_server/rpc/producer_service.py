@@ -1,18 +1,22 @@
-"""`twinpost.v1.ProducerService`: the native gRPC face of the produce use-case."""
+"""`twinpost.v1.ProducerService`: the native gRPC face of the produce use-cases."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 from twinpost_server.app.produce import Produce
-from twinpost_server.core.errors import Failure, RequestFailed
+from twinpost_server.app.produce_stream import ProduceStream
+from twinpost_server.core.errors import Failure, Reason, RequestFailed
+from twinpost_server.core.limits import Limits
 from twinpost_server.core.outcomes import summary
 from twinpost_server.rpc.call import Call
 from twinpost_server.rpc.codec import decode_request, encode_response
 from twinpost_server.rpc.deadline import budget_s
 from twinpost_server.rpc.guard import CallGuard
 from twinpost_server.rpc.rich_error import abort
+from twinpost_server.rpc.step_pipeline import StepPipeline
 
 __all__ = ["ProducerService"]
 
@@ -20,23 +24,72 @@ __all__ = ["ProducerService"]
 class ProducerService:
     """Decodes, asks the use-case, encodes. Runs on the worker's loop."""
 
-    def __init__(self, produce: Produce, guard: CallGuard, *, request_timeout_s: float) -> None:
-        """Serve `produce` to whom `guard` admits, each call within `request_timeout_s`."""
+    def __init__(
+        self,
+        produce: Produce,
+        open_stream: Callable[[], ProduceStream],
+        guard: CallGuard,
+        limits: Limits,
+        *,
+        request_timeout_s: float,
+    ) -> None:
+        """Serve `produce`, and streams of `open_stream`, to whom `guard` admits.
+
+        `request_timeout_s` is the most that a call, or a step of a stream, may take.
+        """
         self._produce = produce
+        self._open_stream = open_stream
         self._guard = guard
+        self._limits = limits
         self._request_timeout_s = request_timeout_s
+        self._pipelines: set[StepPipeline] = set()
+        self._draining = False
 
     async def produce(self, data: bytes, context: Call) -> bytes:
         """Answer `Produce`: a serialized ProduceRequest in, a serialized ProduceResponse out."""
         deadline = asyncio.get_running_loop().time() + budget_s(context.time_remaining(), self._request_timeout_s)
         try:
             principal = await self._guard.admit(dict(context.invocation_metadata() or ()), len(data))
-            outcomes = await self._produce(principal, decode_request(data), deadline=deadline)
+            self._check_size(data)
+            outcomes = await self._produce(principal, decode_request(data, self._limits), deadline=deadline)
             if outcomes and all(outcome.__class__ is Failure for outcome in outcomes):
                 # Nothing was written: the call as a whole has failed.
-                raise RequestFailed(  # noqa: TRY301 - the same way out as every other failure
-                    cast("Failure", summary(outcomes)), outcomes
-                )
+                failure = cast("Failure", summary(outcomes))
+                raise RequestFailed(failure, outcomes)  # noqa: TRY301 - the same way out as every other failure
         except RequestFailed as failed:
             await abort(context, failed.failure)
         return encode_response(outcomes)
+
+    async def produce_stream(self, requests: AsyncIterator[bytes], context: Call) -> AsyncIterator[bytes]:
+        """Answer `ProduceStream`: serialized ProduceStreamRequests in, serialized ProduceStreamResponses out."""
+        metadata = dict(context.invocation_metadata() or ())
+        pipeline = StepPipeline(self._open_stream(), self._guard, metadata, self._limits, self._request_timeout_s)
+        self._pipelines.add(pipeline)
+        try:
+            await self._guard.authenticated(metadata)
+            if self._draining:
+                pipeline.drain()
+            async for answer in pipeline.answers(requests):
+                yield answer
+        except RequestFailed as failed:
+            await abort(context, failed.failure)
+        finally:
+            self._pipelines.discard(pipeline)
+
+    def drain(self) -> None:
+        """End every stream once what it has sent is answered; the callers connect again, elsewhere."""
+        self._draining = True
+        for pipeline in self._pipelines:
+            pipeline.drain()
+
+    def _check_size(self, data: bytes) -> None:
+        if len(data) > self._limits.body_bytes_max:
+            raise RequestFailed(
+                Failure(
+                    reason=Reason.REQUEST_TOO_LARGE,
+                    message=(
+                        f"the request is {len(data)} bytes, more than the limit of {self._limits.body_bytes_max} "
+                        "(limits.body_bytes_max): split it; nothing was written"
+                    ),
+                )
+            )

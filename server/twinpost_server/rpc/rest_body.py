@@ -5,12 +5,17 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from twinpost_server.core.errors import Failure, Reason, RequestFailed
+from twinpost_server.core.errors import Failure, Reason, RequestFailed, Violation
 
 __all__ = ["inflated"]
 
 _GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
 """Tells zlib to expect gzip's header and trailer (zlib.h, inflateInit2)."""
+
+_MEMBERS_MAX: Final = 16
+"""Members of one body: each one costs a copy of what follows it."""
+
+_NOT_GZIP: Final = "it is not gzip although Content-Encoding says so, or it is cut short"
 
 
 def inflated(body: bytes, encoding: str | None, *, bytes_max: int) -> bytes:
@@ -39,11 +44,13 @@ def inflated(body: bytes, encoding: str | None, *, bytes_max: int) -> bytes:
     rest = body
     # A gzip body may be several members one after another (RFC 1952, 2.2).
     while rest or not pieces:
+        if len(pieces) == _MEMBERS_MAX:
+            raise RequestFailed(_damaged(f"it is made of more than {_MEMBERS_MAX} gzip members: send one"))
         inflater = zlib.decompressobj(wbits=_GZIP_WBITS)
         try:
             piece = inflater.decompress(rest, room + 1)
         except zlib.error:
-            raise RequestFailed(_damaged()) from None
+            raise RequestFailed(_damaged(_NOT_GZIP)) from None
         room -= len(piece)
         if room < 0:
             raise RequestFailed(
@@ -56,14 +63,15 @@ def inflated(body: bytes, encoding: str | None, *, bytes_max: int) -> bytes:
                 )
             )
         if not inflater.eof:
-            raise RequestFailed(_damaged())
+            raise RequestFailed(_damaged(_NOT_GZIP))
         pieces.append(piece)
         rest = inflater.unused_data
     return b"".join(pieces)
 
 
-def _damaged() -> Failure:
+def _damaged(problem: str) -> Failure:
     return Failure(
         reason=Reason.MALFORMED_REQUEST,
-        message="the body is not gzip although Content-Encoding says so, or it is cut short; nothing was written",
+        message=f"the body cannot be inflated: {problem}; nothing was written",
+        violations=(Violation("body", problem),),
     )

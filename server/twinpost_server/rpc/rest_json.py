@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import msgspec
 
-from twinpost_server.core.errors import Failure, Outcome, RequestFailed
+from twinpost_server.core.errors import Failure, Outcome
+from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Header, Record
-from twinpost_server.rpc.rest_violations import explain, topic_violations
+from twinpost_server.rpc.rest_violations import explain
 from twinpost_server.rpc.status import STATUSES
 
 __all__ = ["RestDecoder", "encode_failure", "encode_outcome", "encode_outcomes"]
@@ -39,38 +41,73 @@ class _Message(_LenientMessage, gc=False, forbid_unknown_fields=True):
 class RestDecoder:
     """Reads the body of a REST request: one message, or an array of them."""
 
-    def __init__(self, *, unknown_fields: Literal["refuse", "ignore"]) -> None:
-        """Refuse or ignore fields of a message that the contract does not know."""
-        message = _Message if unknown_fields == "refuse" else _LenientMessage
-        self._decoder: Final = msgspec.json.Decoder(message | list[message])  # type: ignore[valid-type]
+    def __init__(self, limits: Limits, *, unknown_fields: Literal["refuse", "ignore"]) -> None:
+        """Refuse or ignore fields the contract does not know; `limits` bound the search for what is wrong."""
         self._unknown_fields_refused = unknown_fields == "refuse"
+        message = _Message if self._unknown_fields_refused else _LenientMessage
+        self._decoder: Final = msgspec.json.Decoder(message | list[message])  # type: ignore[valid-type]
+        self._limits = limits
 
-    def decode(self, body: bytes, topic: str | None) -> list[Record]:
-        """Return the records of `body`, each with its topic.
+    def decode(self, body: bytes, topic: str | None, *, names_checked: bool = False) -> list[Record] | None:
+        """Return the records of `body`, each with its topic, or `None` where it is, or may be, at fault.
 
         Args:
             body: JSON, whatever its Content-Type said.
             topic: the topic of the path, or `None` where every message names its own.
-
-        Raises:
-            RequestFailed: MALFORMED_REQUEST for what is not JSON, INVALID_RECORD with every violation otherwise.
+            names_checked: whether it is known that no message names a field twice.
         """
         try:
             decoded: Any = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            # msgspec stops at the first fault. Naming them all takes a second, slower reading, which only bad bodies
-            # pay.
-            raise RequestFailed(explain(body, topic, unknown_fields_refused=self._unknown_fields_refused)) from None
+            return None
         records: list[Any] = decoded if decoded.__class__ is list else [decoded]
+        if not names_checked and _may_name_twice(body, records):
+            return None
         for record in records:
             if record.topic != topic:
-                if record.topic is None and topic is not None:
+                if record.topic is None:
                     record.topic = topic
                 elif topic is not None:
-                    raise RequestFailed(topic_violations(records, topic))
+                    return None
             elif topic is None:
-                raise RequestFailed(explain(body, topic, unknown_fields_refused=self._unknown_fields_refused))
+                return None
         return records
+
+    def explain(self, body: bytes, topic: str | None) -> Failure | None:
+        """Return everything that is wrong with a `body` that `decode` did not take, or `None` where nothing is.
+
+        The fast decoder stops at the first fault; naming all takes a second, slower reading, which only bad bodies pay
+        for. Takes seconds for the largest ones: run it on a thread then.
+        """
+        return explain(body, topic, self._limits, unknown_fields_refused=self._unknown_fields_refused)
+
+
+def _may_name_twice(body: bytes, records: list[Any]) -> bool:
+    """Return whether a message of `body` may name a field twice, which the fast decoder takes without a word.
+
+    A name stands in the body once for each message that has it. Where it stands there more often, it is repeated, or
+    some text is the same as the name: the slow reading will tell. (A quote within a text is escaped, so that only a
+    whole text can look like a name.)
+    """
+    headers = 0
+    if b'"headers"' in body:
+        headers = sum(len(record.headers) for record in records if record.headers)
+    if body.count(b'"value"') > len(records) + headers:
+        return True
+    for name, encoded, null in _OPTIONAL_FIELDS:
+        count = body.count(encoded)
+        if count:
+            expected = sum(getattr(record, name) is not None for record in records)
+            expected += headers if name == "key" else 0
+            if count > expected and count > expected + len(null.findall(body)):
+                return True
+    return False
+
+
+_OPTIONAL_FIELDS: Final = tuple(
+    (name, f'"{name}"'.encode(), re.compile(rf'"{name}"\s*:\s*null'.encode()))
+    for name in ("topic", "key", "partition", "timestamp", "headers")
+)
 
 
 class _Error(msgspec.Struct, omit_defaults=True):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, TypeVar
 
 from google.api import httpbody_pb2
 from google.protobuf.message import DecodeError
@@ -13,6 +14,7 @@ from google.protobuf.message import DecodeError
 from twinpost.v1 import producer_rest_service_pb2
 from twinpost_server.app.produce import Produce
 from twinpost_server.core.errors import Failure, Reason, RequestFailed
+from twinpost_server.core.limits import Limits
 from twinpost_server.core.outcomes import summary
 from twinpost_server.core.records import Record
 from twinpost_server.rpc.call import Call
@@ -21,34 +23,31 @@ from twinpost_server.rpc.guard import CallGuard
 from twinpost_server.rpc.rest_body import inflated
 from twinpost_server.rpc.rest_json import RestDecoder, encode_failure, encode_outcome, encode_outcomes
 from twinpost_server.rpc.rest_target import parse_target
+from twinpost_server.rpc.rest_violations import without_index
 from twinpost_server.rpc.status import STATUSES
 
 __all__ = ["ProducerRestService"]
 
 _JSON: Final = "application/json"
-_INFLATE_INLINE_BYTES_MAX: Final = 16 * 1024
-"""Compressed bodies up to this size are inflated on the loop: cheaper than the way to a thread and back. At zlib's
-highest ratio (1:1032) that is 16 MiB, a few milliseconds."""
+_INLINE_BYTES_MAX: Final = 4 * 1024
+"""Bodies up to this size are inflated, or explained, on the loop: cheaper than the way to a thread and back. At zlib's
+highest ratio (1:1032) that is 4 MiB, a few milliseconds."""
+
+Result = TypeVar("Result")
 
 
 class ProducerRestService:
     """Reads the target and the body, asks the use-case, answers in JSON. Runs on the worker's loop."""
 
     def __init__(
-        self,
-        produce: Produce,
-        guard: CallGuard,
-        decoder: RestDecoder,
-        *,
-        request_timeout_s: float,
-        body_bytes_max: int,
+        self, produce: Produce, guard: CallGuard, decoder: RestDecoder, limits: Limits, *, request_timeout_s: float
     ) -> None:
         """Serve `produce` to whom `guard` admits, each request within `request_timeout_s`."""
         self._produce = produce
         self._guard = guard
         self._decoder = decoder
+        self._limits = limits
         self._request_timeout_s = request_timeout_s
-        self._body_bytes_max = body_bytes_max
 
     async def produce(self, data: bytes, context: Call) -> bytes:
         """Answer `Produce`: a serialized RestProduceRequest in, a serialized HttpBody out."""
@@ -60,12 +59,13 @@ class ProducerRestService:
 
     async def fail(self, failed: RequestFailed, context: Call) -> bytes:
         """Answer a request that failed: the JSON error, with the status in the initial metadata."""
+        # In this order: once metadata is sent, a fault in encoding could not be answered any more.
+        answer = _http_body(encode_failure(failed.failure, failed.outcomes))
         await context.send_initial_metadata(_headers(failed.failure))
-        return _http_body(encode_failure(failed.failure, failed.outcomes))
+        return answer
 
     async def _answer(self, data: bytes, metadata: Mapping[str, str | bytes]) -> bytes:
-        loop = asyncio.get_running_loop()
-        arrived_at = loop.time()
+        arrived_at = asyncio.get_running_loop().time()
         principal = await self._guard.admit(metadata, len(data))
         asked = metadata.get(REQUEST_TIMEOUT_HEADER)
         deadline = arrived_at + budget_s(
@@ -78,22 +78,57 @@ class ProducerRestService:
             has_body=bool(body),
         )
         if target.message is None:
-            encoding = metadata.get("content-encoding")
-            if encoding is not None:
-                body = await self._inflated(body, str(encoding))
-            records = self._decoder.decode(body, target.topic)
+            records = await self._records(body, metadata.get("content-encoding"), target.topic, deadline)
         else:
             records = [Record(target.message, str(target.topic), target.key)]
-        outcomes = await self._produce(principal, records, deadline=deadline)
+        try:
+            outcomes = await self._produce(principal, records, deadline=deadline)
+        except RequestFailed as failed:
+            if target.message is not None or body.lstrip().startswith(b"{"):
+                raise RequestFailed(without_index(failed.failure)) from None
+            raise
         failure = summary(outcomes)
         if failure is not None:
             raise RequestFailed(failure, outcomes)
         return encode_outcomes(outcomes) if target.message is None else encode_outcome(outcomes[0])
 
-    async def _inflated(self, body: bytes, encoding: str) -> bytes:
-        if len(body) <= _INFLATE_INLINE_BYTES_MAX:
-            return inflated(body, encoding, bytes_max=self._body_bytes_max)
-        return await asyncio.to_thread(inflated, body, encoding, bytes_max=self._body_bytes_max)
+    async def _records(
+        self, body: bytes, encoding: str | bytes | None, topic: str | None, deadline: float
+    ) -> list[Record]:
+        if encoding is not None:
+            inflate = partial(inflated, body, str(encoding), bytes_max=self._limits.body_bytes_max)
+            body = await _off_loop(inflate, len(body), deadline)
+        records = self._decoder.decode(body, topic)
+        if records is None:
+            failure = await _off_loop(partial(self._decoder.explain, body, topic), len(body), deadline)
+            if failure is not None:
+                raise RequestFailed(failure)
+            records = self._decoder.decode(body, topic, names_checked=True)
+        if records is None:
+            raise RequestFailed(_UNREADABLE)
+        return records
+
+
+_UNREADABLE: Final = Failure(
+    reason=Reason.MALFORMED_REQUEST,
+    message="the body is not JSON that can be read: check the names it escapes; nothing was written",
+)
+
+_NO_TIME_TO_READ: Final = Failure(
+    reason=Reason.DEADLINE_EXCEEDED,
+    message="the deadline passed while the body was read: send less at once, or allow more time; nothing was written",
+)
+
+
+async def _off_loop(work: Callable[[], Result], size_bytes: int, deadline: float) -> Result:
+    """Return what `work` returns, done on a thread unless its input is so small that the way there would cost more."""
+    if size_bytes <= _INLINE_BYTES_MAX:
+        return work()
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await asyncio.to_thread(work)
+    except TimeoutError:
+        raise RequestFailed(_NO_TIME_TO_READ) from None
 
 
 def _http_body(answer: bytes) -> bytes:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from twinpost_server.core.errors import Failure, Reason, RequestFailed, Violation
+from twinpost_server.core.rules import topic_problem
 
 __all__ = ["RestTarget", "parse_target"]
 
@@ -44,7 +45,7 @@ def parse_target(method: str, target: str, *, has_body: bool) -> RestTarget:
             `GET /produce/t` with one.
 
     Raises:
-        RequestFailed: MALFORMED_REQUEST, ROUTE_NOT_FOUND or METHOD_NOT_ALLOWED.
+        RequestFailed: MALFORMED_REQUEST, INVALID_RECORD for the topic, ROUTE_NOT_FOUND or METHOD_NOT_ALLOWED.
     """
     if target == _PREFIX:
         return _ANY_TOPIC
@@ -61,6 +62,8 @@ def parse_target(method: str, target: str, *, has_body: bool) -> RestTarget:
     message = _decoded(parts[3], "path", "message") if len(parts) > 3 else None  # noqa: PLR2004 - as above
     if message == "" and (method != "GET" or has_body):
         message = None
+    if topic is not None and (problem := topic_problem(topic)):
+        raise RequestFailed(Failure.of_violations(Reason.INVALID_RECORD, (Violation("path.topic", problem),)))
     if topic is None and message is not None:
         raise RequestFailed(_malformed("the path names no topic: expected /produce/{topic}/{message}", "path"))
     if message is None:
@@ -112,9 +115,12 @@ def _parameters(query: str) -> list[tuple[str, str | None]]:
 
 
 def _decoded(encoded: str, where: str, what: str) -> str:
-    # Envoy hands header bytes over as Latin-1 text where they are not ASCII; encoding them back loses nothing.
+    if not encoded.isascii():
+        # grpc reads such bytes as UTF-8, or as Latin-1 where they are none: what was sent can no longer be told. A
+        # request target is ASCII (RFC 9112, 3.2).
+        raise RequestFailed(_malformed(f"the {what} in the {where} has raw bytes: percent-encode them", where))
     try:
-        return unquote_to_bytes(encoded.encode("latin-1")).decode()
+        return unquote_to_bytes(encoded).decode()
     except UnicodeError:
         raise RequestFailed(
             _malformed(f"the {what} in the {where} is not UTF-8 once percent-decoded: encode it as UTF-8", where)

@@ -4,139 +4,201 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from twinpost_server.core.errors import VIOLATIONS_MAX, Failure, Reason, Violation
-from twinpost_server.core.records import Record
+from twinpost_server.core.limits import Limits
+from twinpost_server.core.rules import (
+    header_key_problem,
+    headers_problem,
+    partition_problem,
+    timestamp_problem,
+    topic_problem,
+)
 
-__all__ = ["explain", "topic_violations"]
+__all__ = ["explain", "without_index"]
 
 _MESSAGE_SHAPE: Final = '{"topic", "partition"?, "timestamp"?, "key"?, "value", "headers"?}'
+_HEADER_SHAPE: Final = '{"key", "value"}'
 
-_TYPES: Final[dict[str, tuple[type, str, bool]]] = {
-    "topic": (str, "a string", True),
-    "partition": (int, "an integer", True),
-    "timestamp": (int, "an integer (milliseconds since the epoch)", True),
-    "key": (str, "a string", True),
-    "value": (str, "a string, or null for a tombstone; wrap other JSON in a string", True),
-    "headers": (list, 'an array of {"key", "value"}', True),
+
+class _Field(NamedTuple):
+    """What a field must be: its type in words and in Python, whether null will do, and the rule of its values."""
+
+    kind: type
+    description: str
+    nullable: bool = True
+    problem: Callable[[Any], str | None] = lambda _: None
+
+
+_FIELDS: Final = {
+    "topic": _Field(str, "a string", problem=topic_problem),
+    "partition": _Field(int, "an integer", problem=partition_problem),
+    "timestamp": _Field(int, "an integer, milliseconds since the epoch", problem=timestamp_problem),
+    "key": _Field(str, "a string"),
+    "value": _Field(str, "a string, or null for a tombstone; wrap other JSON in a string"),
+    "headers": _Field(list, f"an array of {_HEADER_SHAPE}"),
 }
-_HEADER_TYPES: Final[dict[str, tuple[type, str, bool]]] = {
-    "key": (str, "a string", False),
-    "value": (str, "a string", False),
+_HEADER_FIELDS: Final = {
+    "key": _Field(str, "a string", nullable=False, problem=header_key_problem),
+    "value": _Field(str, "a string", nullable=False),
 }
 
 
-def explain(body: bytes, topic: str | None, *, unknown_fields_refused: bool) -> Failure:
-    """Return why `body` is not a message or an array of messages.
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which of its names came more than once."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def explain(body: bytes, topic: str | None, limits: Limits, *, unknown_fields_refused: bool) -> Failure | None:
+    """Return why `body` is not a message, or an array of messages, that the contract takes; `None` where it is.
+
+    Walks the whole body: seconds for the largest ones, so not on the loop's thread. A pure function.
 
     Args:
-        body: what the fast decoder refused.
+        body: what the fast decoder refused or doubted.
         topic: the topic of the path, or `None` where every message must name its own.
+        limits: how many messages and headers are looked at.
         unknown_fields_refused: whether a field the contract does not know is a violation.
     """
     if not body.strip():
         return _malformed(f"the body is empty: expected one message {_MESSAGE_SHAPE} or an array of them, as JSON")
     try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        return _malformed(f"the body is not UTF-8 at byte {error.start}: send JSON in UTF-8")
-    try:
-        document = json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        return _malformed("the JSON is nested too deeply: a message is at most three levels deep")
-    except json.JSONDecodeError as error:
-        return _malformed(f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}")
-    except ValueError as error:
-        # A constant JSON does not have, or an integer too long for Python to read.
-        return _malformed(f"the body is not JSON that can be read: {str(error)[:200]}")
-    violations = tuple(
-        islice(_violations(document, topic, unknown_fields_refused=unknown_fields_refused), VIOLATIONS_MAX)
-    )
-    if not violations:
-        return _malformed("the body is not JSON that can be read: check its escapes and numbers")
-    return Failure(
-        reason=Reason.INVALID_RECORD,
-        message=f"{violations[0].path}: {violations[0].problem}; nothing was written",
-        violations=violations,
-    )
-
-
-def topic_violations(records: Sequence[Record], topic: str) -> Failure:
-    """Return the refusal of messages whose topic is not the path's."""
-    violations = tuple(
-        islice(
-            (
-                Violation(f"[{index}].topic", _other_topic(record.topic, topic))
-                for index, record in enumerate(records)
-                if record.topic not in {None, topic}
-            ),
-            VIOLATIONS_MAX,
-        )
-    )
-    return Failure(
-        reason=Reason.INVALID_RECORD,
-        message=f"{violations[0].path}: {violations[0].problem}; nothing was written",
-        violations=violations,
-    )
-
-
-def _violations(document: Any, topic: str | None, *, unknown_fields_refused: bool) -> Iterator[Violation]:
+        document = _parsed(body)
+    except _UnreadableError as error:
+        return _malformed(str(error))
     messages = document if isinstance(document, list) else [document]
-    for index, message in enumerate(messages):
-        path = f"[{index}]" if isinstance(document, list) else ""
-        if not isinstance(message, dict):
+    if len(messages) > limits.request_records_max:
+        return Failure(
+            reason=Reason.REQUEST_TOO_LARGE,
+            message=(
+                f"the request holds {len(messages)} messages, more than the limit of {limits.request_records_max} "
+                "(limits.request_records_max): split it; nothing was written"
+            ),
+        )
+    walk = _Walk(topic, limits, unknown_fields_refused=unknown_fields_refused)
+    found = (
+        violation
+        for index, message in enumerate(messages)
+        for violation in walk.message(message, f"[{index}]" if isinstance(document, list) else "")
+    )
+    violations = tuple(islice(found, VIOLATIONS_MAX))
+    return Failure.of_violations(Reason.INVALID_RECORD, violations) if violations else None
+
+
+def without_index(failure: Failure) -> Failure:
+    """Return `failure` with its paths as the sender of a single message, and not of an array, would write them."""
+    if not failure.violations:
+        return failure
+    return Failure.of_violations(
+        failure.reason,
+        tuple(
+            Violation(violation.path.removeprefix("[0]").removeprefix(".") or "body", violation.problem)
+            for violation in failure.violations
+        ),
+    )
+
+
+class _UnreadableError(Exception):
+    """The body is not JSON, for the reason that the exception's text gives."""
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        msg = f"the body is not UTF-8 at byte {error.start}: send JSON in UTF-8"
+    except RecursionError:
+        msg = "the JSON is nested too deeply: a message is at most three levels deep"
+    except json.JSONDecodeError as error:
+        msg = f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+    except ValueError:
+        # Python reads no integer of more than 4300 digits; the contract's own numbers have at most 19.
+        msg = "the body has a number that is too long to read, or one that JSON does not have (NaN, Infinity)"
+    raise _UnreadableError(msg)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    fields = _Object(pairs)
+    if len(fields) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        fields.repeated = tuple(name for name, count in counts.items() if count > 1)
+    return fields
+
+
+class _Walk:
+    """Goes through messages and yields what is wrong, where."""
+
+    def __init__(self, topic: str | None, limits: Limits, *, unknown_fields_refused: bool) -> None:
+        self._topic = topic
+        self._headers_max = limits.record_headers_max
+        self._unknown_fields_refused = unknown_fields_refused
+
+    def message(self, message: Any, path: str) -> Iterator[Violation]:  # noqa: ANN401 - JSON is anything
+        if not isinstance(message, _Object):
             yield Violation(path or "body", f"expected a message {_MESSAGE_SHAPE}, got {_shown(message)}")
-            continue
-        yield from _field_violations(message, path, _TYPES, unknown_fields_refused=unknown_fields_refused)
+            return
+        yield from self._fields(message, path, _FIELDS)
+        given = message.get("topic")
+        if given is None and self._topic is None:
+            yield Violation(_joined(path, "topic"), "missing: expected a topic in each message, or in the path")
+        elif isinstance(given, str) and self._topic not in {None, given}:
+            problem = f"{given[:60]!a} is not the topic of the path, '{self._topic}': leave it out, or use /produce"
+            yield Violation(_joined(path, "topic"), problem)
         if "value" not in message:
             yield Violation(_joined(path, "value"), "missing: expected a string, or null for a tombstone")
-        given = message.get("topic")
-        if topic is None and given is None:
-            yield Violation(_joined(path, "topic"), "missing: expected a topic in each message, or in the path")
-        elif isinstance(given, str) and topic not in {None, given}:
-            yield Violation(_joined(path, "topic"), _other_topic(given, str(topic)))
         headers = message.get("headers")
-        for position, header in enumerate(headers if isinstance(headers, list) else []):
-            here = f"{_joined(path, 'headers')}[{position}]"
-            if not isinstance(header, dict):
-                yield Violation(here, f'expected {{"key", "value"}}, got {_shown(header)}')
+        if isinstance(headers, list):
+            yield from self._headers(headers, _joined(path, "headers"))
+
+    def _headers(self, headers: list[Any], path: str) -> Iterator[Violation]:
+        if problem := headers_problem(len(headers), self._headers_max):
+            yield Violation(path, problem)
+        for index, header in enumerate(headers[: self._headers_max]):
+            here = f"{path}[{index}]"
+            if not isinstance(header, _Object):
+                yield Violation(here, f"expected {_HEADER_SHAPE}, got {_shown(header)}")
                 continue
-            yield from _field_violations(header, here, _HEADER_TYPES, unknown_fields_refused=unknown_fields_refused)
-            for name in _HEADER_TYPES.keys() - header.keys():
-                yield Violation(f"{here}.{name}", "missing: expected a string")
+            yield from self._fields(header, here, _HEADER_FIELDS)
+            for name in _HEADER_FIELDS:
+                if name not in header:
+                    yield Violation(f"{here}.{name}", "missing: expected a string")
 
-
-def _field_violations(
-    fields: dict[str, Any], path: str, types: dict[str, tuple[type, str, bool]], *, unknown_fields_refused: bool
-) -> Iterator[Violation]:
-    for name, value in fields.items():
-        here = _joined(path, name[:60].encode("utf-8", "replace").decode())
-        if name not in types:
-            if unknown_fields_refused:
-                yield Violation(here, f"unknown field{_nearest(name, types)}")
-            continue
-        expected, description, nullable = types[name]
-        if value is None and nullable:
-            continue
-        # JSON's true and false are integers to Python, and to nobody else.
-        if not isinstance(value, expected) or isinstance(value, bool):
-            yield Violation(here, f"expected {description}, got {_shown(value)}")
-        elif isinstance(value, str) and not _is_utf8(value):
-            yield Violation(
-                here, "holds a lone surrogate, which has no UTF-8 form: send the pair, or escape it yourself"
-            )
+    def _fields(self, fields: _Object, path: str, known: dict[str, _Field]) -> Iterator[Violation]:
+        for name in fields.repeated:
+            yield Violation(_joined(path, _printable(name)), "given more than once: send each field once")
+        for name, value in fields.items():
+            here = _joined(path, _printable(name))
+            field = known.get(name)
+            if field is None:
+                if self._unknown_fields_refused:
+                    yield Violation(here, f"unknown field{_nearest(name, known)}")
+            elif value is None and field.nullable:
+                continue
+            # JSON's true and false are integers to Python, and to nobody else.
+            elif not isinstance(value, field.kind) or isinstance(value, bool):
+                yield Violation(here, f"expected {field.description}, got {_shown(value)}")
+            elif isinstance(value, str) and not _is_utf8(value):
+                yield Violation(here, "holds a lone surrogate, which has no UTF-8 form: send both halves of the pair")
+            elif problem := field.problem(value):
+                yield Violation(here, problem)
 
 
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _nearest(name: str, types: dict[str, tuple[type, str, bool]]) -> str:
-    nearest = difflib.get_close_matches(name[:60], types, n=1, cutoff=0.5)
-    return f": did you mean '{nearest[0]}'?" if nearest else f": expected one of {', '.join(types)}"
+def _printable(name: str) -> str:
+    return name[:60].encode("utf-8", "backslashreplace").decode()
+
+
+def _nearest(name: str, known: dict[str, _Field]) -> str:
+    nearest = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.5)
+    return f": did you mean '{nearest[0]}'?" if nearest else f": expected one of {', '.join(known)}"
 
 
 def _is_utf8(text: str) -> bool:
@@ -147,17 +209,19 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
-    names = {dict: "an object", list: "an array", bool: "a boolean", float: "a number with a fraction or exponent"}
-    if value is None:
-        return "null"
-    if isinstance(value, (dict, list, bool, float)):
-        return names[type(value)]
-    return "a string" if isinstance(value, str) else "an integer"
+_KINDS: Final = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number with a fraction or exponent",
+    str: "a string",
+    list: "an array",
+    _Object: "an object",
+}
 
 
-def _other_topic(given: str, topic: str) -> str:
-    return f"'{given[:60]}' is not the topic of the path, '{topic[:60]}': leave it out, or use /produce"
+def _shown(value: Any) -> str:  # noqa: ANN401 - JSON is anything
+    return _KINDS[type(value)]
 
 
 def _malformed(problem: str) -> Failure:
@@ -169,5 +233,4 @@ def _malformed(problem: str) -> Failure:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is not JSON"
-    raise ValueError(msg)
+    raise ValueError(name)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from twinpost_server.core.errors import Failure
+from twinpost_server.core.errors import Failure, Violation
 from twinpost_server.rpc.call import Call
 from twinpost_server.rpc.status import STATUSES
 
 __all__ = ["DOMAIN", "abort", "to_status"]
 
 DOMAIN: Final = "twinpost"
+_VIOLATIONS_BYTES_MAX: Final = 3 * 1024
+"""Details travel in the trailers, in base64, and clients of most languages take 8 KiB of those; past that a caller
+would get RESOURCE_EXHAUSTED of its own library instead of ours. The message says how many violations there are."""
+
 _STATUS_DETAILS_KEY: Final = "grpc-status-details-bin"
 
 
@@ -28,17 +33,7 @@ def to_status(failure: Failure) -> status_pb2.Status:
         )
     ]
     if failure.violations:
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=f"records{violation.path}" if violation.path.startswith("[") else violation.path,
-                        description=violation.problem,
-                    )
-                    for violation in failure.violations
-                ]
-            )
-        )
+        details.append(_bad_request(failure.violations))
     if failure.retry_delay_s is not None:
         retry_delay = duration_pb2.Duration()
         retry_delay.FromMilliseconds(int(failure.retry_delay_s * 1000))
@@ -49,6 +44,19 @@ def to_status(failure: Failure) -> status_pb2.Status:
         packed.Pack(detail)
         status.details.append(packed)
     return status
+
+
+def _bad_request(violations: Sequence[Violation]) -> error_details_pb2.BadRequest:
+    bad_request = error_details_pb2.BadRequest()
+    for violation in violations:
+        bad_request.field_violations.add(
+            field=f"records{violation.path}" if violation.path.startswith("[") else violation.path,
+            description=violation.problem,
+        )
+        if bad_request.ByteSize() > _VIOLATIONS_BYTES_MAX:
+            del bad_request.field_violations[-1]
+            break
+    return bad_request
 
 
 async def abort(context: Call, failure: Failure) -> NoReturn:

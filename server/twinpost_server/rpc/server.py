@@ -12,10 +12,10 @@ from grpc_reflection.v1alpha import reflection
 
 from twinpost.v1 import producer_rest_service_pb2, producer_service_pb2
 from twinpost_server.core.errors import RequestFailed
-from twinpost_server.rpc.call import Call, Handler
+from twinpost_server.rpc.call import Call
 from twinpost_server.rpc.health import Health
 from twinpost_server.rpc.producer_service import ProducerService
-from twinpost_server.rpc.recovery import recovered
+from twinpost_server.rpc.recovery import recovered, recovered_stream
 from twinpost_server.rpc.rest_service import ProducerRestService
 from twinpost_server.rpc.rich_error import abort
 
@@ -25,7 +25,8 @@ _METADATA_BYTES_MAX: Final = 256 * 1024
 """The request target travels in metadata, and a target with a message in it may be 60 KiB long before coding."""
 
 _ENVELOPE_BYTES: Final = 64 * 1024
-"""What a message around a body of the allowed size may weigh on top."""
+"""What a message around a body of the allowed size may weigh on top. grpc itself refuses only at twice the size: its
+RESOURCE_EXHAUSTED means 'try again later', where our own refusal names the limit."""
 
 
 def open_server(
@@ -44,7 +45,7 @@ def open_server(
     """
     server = aio.server(
         options=(
-            ("grpc.max_receive_message_length", body_bytes_max + _ENVELOPE_BYTES),
+            ("grpc.max_receive_message_length", 2 * body_bytes_max + _ENVELOPE_BYTES),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
             ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
@@ -55,8 +56,16 @@ def open_server(
     rest_name = producer_rest_service_pb2.DESCRIPTOR.services_by_name["ProducerRestService"].full_name
     server.add_generic_rpc_handlers(
         (
-            _unary(native_name, recovered(native.produce, _abort)),
-            _unary(rest_name, recovered(rest.produce, rest.fail)),
+            grpc.method_handlers_generic_handler(
+                native_name,
+                {
+                    "Produce": grpc.unary_unary_rpc_method_handler(recovered(native.produce, _abort)),
+                    "ProduceStream": grpc.stream_stream_rpc_method_handler(recovered_stream(native.produce_stream)),
+                },
+            ),
+            grpc.method_handlers_generic_handler(
+                rest_name, {"Produce": grpc.unary_unary_rpc_method_handler(recovered(rest.produce, rest.fail))}
+            ),
         )
     )
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
@@ -65,10 +74,6 @@ def open_server(
         reflection.enable_server_reflection((native_name, health_name, reflection.SERVICE_NAME), server)
     server.add_insecure_port(f"unix:{socket}")
     return server
-
-
-def _unary(service: str, produce: Handler) -> grpc.GenericRpcHandler[bytes, bytes]:
-    return grpc.method_handlers_generic_handler(service, {"Produce": grpc.unary_unary_rpc_method_handler(produce)})
 
 
 async def _abort(failed: RequestFailed, context: Call) -> bytes:

@@ -29,7 +29,13 @@ def configure(settings: LogSettings, *, process: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(timestamp_key="ts") if is_text else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(
+            timestamp_key="ts",
+            # The default shows local variables: passwords and payloads.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        if is_text
+        else structlog.processors.JSONRenderer()
     )
     level = _LEVELS[settings.level.upper()]
     handler = logging.StreamHandler(sys.stderr)

@@ -1,0 +1,71 @@
+"""A quota: how many records and bytes a user may send each second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twinpost_server.core.errors import Failure, Reason, RequestFailed
+
+__all__ = ["Quota", "QuotaMeter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """The rates a user was given.
+
+    Attributes:
+        records_per_s: records each second; `None` for no bound.
+        bytes_per_s: bytes of records each second; `None` for no bound.
+    """
+
+    records_per_s: float | None = None
+    bytes_per_s: float | None = None
+
+
+class QuotaMeter:
+    """Meters one user against a quota: a second's worth may come at once, and what is over is paid back by waiting.
+
+    A request is admitted while the balance is not negative, however large it is, and then drives it below zero: else a
+    request of more than a second's worth could never pass. The long-run rate holds all the same. This is the token
+    bucket of Kafka's own client quotas (KIP-599) with refusal in place of delay.
+    """
+
+    __slots__ = ("_bytes", "_metered_at", "_quota", "_records")
+
+    def __init__(self, quota: Quota, now: float) -> None:
+        """Start with a second's worth of `quota`, at the time `now` in seconds on any steady clock."""
+        self._quota = quota
+        self._records = quota.records_per_s or 0.0
+        self._bytes = quota.bytes_per_s or 0.0
+        self._metered_at = now
+
+    def take(self, records: int, size_bytes: int, now: float) -> None:
+        """Count a request of `records` records and `size_bytes` bytes at the time `now`.
+
+        Raises:
+            RequestFailed: QUOTA_EXCEEDED, with the time after which the balance is back; nothing was counted.
+        """
+        quota = self._quota
+        elapsed_s = now - self._metered_at
+        self._metered_at = now
+        if quota.records_per_s is not None:
+            self._records = min(quota.records_per_s, self._records + elapsed_s * quota.records_per_s)
+            if self._records < 0:
+                raise RequestFailed(_refusal("records", quota.records_per_s, -self._records / quota.records_per_s))
+        if quota.bytes_per_s is not None:
+            self._bytes = min(quota.bytes_per_s, self._bytes + elapsed_s * quota.bytes_per_s)
+            if self._bytes < 0:
+                raise RequestFailed(_refusal("bytes", quota.bytes_per_s, -self._bytes / quota.bytes_per_s))
+        self._records -= records
+        self._bytes -= size_bytes
+
+
+def _refusal(what: str, rate_per_s: float, retry_after_s: float) -> Failure:
+    return Failure(
+        reason=Reason.QUOTA_EXCEEDED,
+        message=(
+            f"the user is over its quota of {rate_per_s:g} {what} a second: "
+            f"send again after {retry_after_s:.1f} s; nothing was written"
+        ),
+        retry_after_s=retry_after_s,
+    )
