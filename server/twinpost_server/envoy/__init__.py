@@ -1,0 +1,1 @@
+"""What twinpost knows of Envoy: its binary, its configuration, its admin interface."""

@@ -1,0 +1,1 @@
+"""Envoy with this project's configuration, in front of workers without Kafka."""
