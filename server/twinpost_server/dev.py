@@ -1,0 +1,131 @@
+"""A gateway to try out, with a broker and a user of its own: `twinpost dev`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import tomlkit
+from rich.console import Console
+
+from twinpost_server.config.settings import LogSettings, Settings
+from twinpost_server.console import show_started
+from twinpost_server.embedded_broker import EmbeddedBroker
+from twinpost_server.security.passwords import hash_password
+from twinpost_server.supervisor.announcement import address
+from twinpost_server.supervisor.inbox import Inbox, Stop
+from twinpost_server.supervisor.listening_port import require_free_port
+from twinpost_server.supervisor.run import exit_code
+from twinpost_server.supervisor.run_directory import RunDirectory
+from twinpost_server.supervisor.supervisor import Companion, Supervisor
+from twinpost_server.telemetry import log
+
+__all__ = ["PARTITIONS", "PASSWORD", "TOPICS", "USER", "run"]
+
+USER: Final = "myuser"
+PASSWORD: Final = "mypass"  # noqa: S105 - it is printed on every start
+TOPICS: Final = ("greetings", "cities")
+PARTITIONS: Final = 4
+
+_LOOPBACK: Final = "127.0.0.1"
+
+_DRAIN_TIMEOUT_S: Final = 1.5
+"""Once for Envoy and once for the workers, and the whole stop stays well under five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    host: str
+    port: int
+    kafka: str | None
+    kafka_port: int
+    workers: int
+    log_level: str
+
+
+def run(*, host: str, port: int, kafka: str | None, kafka_port: int, workers: int, log_level: str) -> int:
+    """Run a gateway for the user `myuser`, who may write every topic, until Ctrl-C.
+
+    Call from the main thread.
+
+    Args:
+        host: address of the public port.
+        port: the public port.
+        kafka: the cluster to use, as `host:port`; `None` starts an embedded broker with the topics `greetings` and
+            `cities`, whose records are gone when this ends.
+        kafka_port: the embedded broker's port on loopback; 0 takes a free one.
+        workers: worker processes.
+        log_level: least severe log lines written, as in `log.level`; `debug` shows every request.
+
+    Returns:
+        0 after a stop that was asked for, 1 where it could not start or could not go on; standard error says why.
+    """
+    log.configure(LogSettings.model_validate({"level": log_level}), process="supervisor")
+    return exit_code(_dev(_Options(host, port, kafka, kafka_port, workers, log_level)))
+
+
+async def _dev(options: _Options) -> None:
+    inbox = Inbox()
+    with (
+        # A closed terminal ends what was started in it; nobody would ever find it again.
+        inbox.hearing_signals(hangup=Stop(signal.SIGHUP)),
+        RunDirectory.held(None, worker_slots=options.workers + 1) as directory,
+    ):
+        require_free_port(options.host, options.port, setting="--port")
+        broker = _broker(options.kafka_port) if options.kafka is None else None
+        await asyncio.to_thread(_write_users_file, directory.users_file)
+        settings = _settings(options, broker.address if broker else str(options.kafka), directory.users_file)
+        supervisor = Supervisor(settings, directory, inbox, companion=_companion(broker) if broker else None)
+        await supervisor.run(lambda: _announce(settings, embedded=broker is not None))
+
+
+def _broker(port: int) -> EmbeddedBroker:
+    if port == 0:
+        with socket.create_server((_LOOPBACK, 0)) as free:
+            port = free.getsockname()[1]
+    broker = EmbeddedBroker(port, TOPICS, partitions=PARTITIONS)
+    require_free_port(_LOOPBACK, port, setting="--kafka-port")
+    return broker
+
+
+def _companion(broker: EmbeddedBroker) -> Companion:
+    if_lost = "its records were in memory and are gone; start `twinpost dev` again"
+    return Companion("embedded broker", broker.start, if_lost)
+
+
+def _write_users_file(file: Path) -> None:
+    user = {"password_hash": hash_password(PASSWORD), "topics": ["*"]}
+    file.touch(mode=0o600)
+    file.write_text(tomlkit.dumps({"users": {USER: user}}), encoding="utf-8")
+
+
+def _settings(options: _Options, bootstrap_servers: str, users_file: Path) -> Settings:
+    sections: dict[str, dict[str, Any]] = {
+        "listen": {"host": options.host, "port": options.port},
+        "kafka": {"bootstrap_servers": bootstrap_servers},
+        "auth": {"users_file": users_file},
+        # No balancer has to see it leave.
+        "timeouts": {"drain_grace_s": 0, "drain_timeout_s": _DRAIN_TIMEOUT_S},
+        "workers": {"count": options.workers},
+        "envoy": {"access_log": "all" if options.log_level == "debug" else "none"},
+        "log": {"level": options.log_level},
+    }
+    return Settings.model_validate(sections)
+
+
+def _announce(settings: Settings, *, embedded: bool) -> None:
+    where = address(settings.listen)
+    brokers = settings.kafka.bootstrap_servers
+    show_started(
+        Console(),
+        address=f"http://{where}",
+        grpc_address=where,
+        kafka=f"{brokers}, embedded: in memory, with the topics {' and '.join(TOPICS)}" if embedded else brokers,
+        workers=settings.workers.count,
+        user=f"{USER}, password {PASSWORD}, may write every topic",
+        example=f"curl http://{where}/produce/{TOPICS[0]}/hello_kafka -u {USER}:{PASSWORD}",
+    )

@@ -1,0 +1,139 @@
+"""The workers together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from twinpost_server.supervisor.errors import RollingRestartError, SupervisorError
+from twinpost_server.supervisor.keeper import Keeper, Kept
+from twinpost_server.supervisor.polling import until
+from twinpost_server.supervisor.restart_budget import RestartBudget
+from twinpost_server.supervisor.slots import Slot, Slots
+
+__all__ = ["REPLACEMENT_TIMEOUT_S", "Crew", "IsRouted", "StartWorker"]
+
+REPLACEMENT_TIMEOUT_S: Final = 60.0
+"""How long a rolling restart waits until a new worker serves and Envoy sends it requests."""
+
+StartWorker = Callable[[Slot, Callable[[], None]], Awaitable[Kept]]
+IsRouted = Callable[[Slot], Awaitable[bool]]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    slot: Slot
+    keeper: Keeper
+
+
+class Crew:
+    """The workers, each kept in a slot of its own, and one slot free."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        start_worker: StartWorker,
+        new_budget: Callable[[], RestartBudget],
+        on_given_up: Callable[[BaseException], None],
+    ) -> None:
+        """Make a crew without members.
+
+        Args:
+            slots: where workers can be; one more than the crew will have members.
+            start_worker: starts a worker in a slot.
+            new_budget: makes the budget of a new member's failures.
+            on_given_up: called on the loop when a member fails too often.
+        """
+        self._slots = slots
+        self._start_worker = start_worker
+        self._new_budget = new_budget
+        self._on_given_up = on_given_up
+        self._members: list[_Member] = []
+        self._candidate: _Member | None = None
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """Where the workers are."""
+        return tuple(member.slot for member in self._members)
+
+    def hire(self, count: int) -> None:
+        """Start `count` workers; they are not up yet when this returns."""
+        for _ in range(count):
+            self._enrol(self._engage())
+
+    async def wait_up(self) -> None:
+        """Wait until every worker serves.
+
+        Raises:
+            SupervisorError: one was given up first.
+        """
+        await asyncio.gather(*(member.keeper.wait_up() for member in self._members))
+
+    async def roll(self, is_routed: IsRouted) -> None:
+        """Replace every worker by a new one, one after the other, without a moment with fewer than before.
+
+        Safe to cancel: a worker that was being added or removed is ended by `retire`.
+
+        Args:
+            is_routed: tells whether Envoy sends requests to the worker in a slot.
+
+        Raises:
+            RollingRestartError: a new worker did not get to work; the old ones not replaced yet go on.
+        """
+        for old in tuple(self._members):
+            await self._add(is_routed)
+            # The order counts: from here on the old worker may end without being started again, or missed.
+            await self._remove(old)
+        _log.info("rolling restart done", workers=len(self._members))
+
+    async def retire(self) -> None:
+        """End every worker politely, all at once."""
+        await asyncio.gather(*(member.keeper.retire() for member in self._everyone()))
+
+    def kill(self) -> None:
+        """End every worker at once."""
+        for member in self._everyone():
+            member.keeper.kill()
+
+    async def _add(self, is_routed: IsRouted) -> None:
+        candidate = self._candidate = self._engage()
+
+        async def gets_requests() -> bool:
+            await candidate.keeper.wait_up()
+            return await is_routed(candidate.slot)
+
+        try:
+            async with asyncio.timeout(REPLACEMENT_TIMEOUT_S):
+                await until(gets_requests)
+        except (TimeoutError, SupervisorError) as error:
+            await candidate.keeper.retire()
+            self._slots.give_back(candidate.slot)
+            self._candidate = None
+            raise RollingRestartError(
+                str(error) or f"the new {candidate.keeper.name} got no requests within {REPLACEMENT_TIMEOUT_S:g} s"
+            ) from error
+        self._candidate = None
+        self._enrol(candidate)
+
+    async def _remove(self, member: _Member) -> None:
+        await member.keeper.retire()
+        self._members.remove(member)
+        self._slots.give_back(member.slot)
+
+    def _engage(self) -> _Member:
+        slot = self._slots.take()
+        keeper = Keeper(f"worker {slot.index}", lambda on_up: self._start_worker(slot, on_up), self._new_budget())
+        return _Member(slot, keeper)
+
+    def _enrol(self, member: _Member) -> None:
+        self._members.append(member)
+        member.keeper.on_given_up(self._on_given_up)
+
+    def _everyone(self) -> tuple[_Member, ...]:
+        return (*self._members, *(() if self._candidate is None else (self._candidate,)))

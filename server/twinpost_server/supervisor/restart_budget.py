@@ -1,0 +1,46 @@
+"""How soon, and how often, a failing process is started again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+__all__ = ["DELAY_FIRST_S", "DELAY_MAX_S", "HEALTHY_PERIOD_S", "RestartBudget"]
+
+DELAY_FIRST_S: Final = 0.25
+"""The wait before the second restart; it doubles from there. The first restart is immediate."""
+
+DELAY_MAX_S: Final = 10.0
+"""No wait is longer than this."""
+
+HEALTHY_PERIOD_S: Final = 10.0
+"""A process that worked this long starts again without a wait when it fails next."""
+
+
+class RestartBudget:
+    """The failures of one process.
+
+    The wait grows with failures in a row, and starts over once the process has worked for `HEALTHY_PERIOD_S`. Giving up
+    looks at every failure of the last `window_s`, healthy periods or not, as the setting `workers.restart_limit` says.
+    """
+
+    def __init__(self, *, limit: int, window_s: float, clock: Callable[[], float]) -> None:
+        """Allow fewer than `limit` failures within `window_s` seconds of `clock`, a monotonic one."""
+        self.limit = limit
+        self.window_s = window_s
+        self._clock = clock
+        self._failed_at: deque[float] = deque(maxlen=limit)
+        self._in_a_row = 0
+
+    def failed(self, *, worked_s: float) -> float | None:
+        """Count a failure after `worked_s` seconds of work; return the wait in seconds, or `None` to give up."""
+        now = self._clock()
+        self._failed_at.append(now)
+        if len(self._failed_at) == self.limit and now - self._failed_at[0] <= self.window_s:
+            return None
+        self._in_a_row = 1 if worked_s >= HEALTHY_PERIOD_S else self._in_a_row + 1
+        if self._in_a_row == 1:
+            return 0.0
+        # The exponent is bounded as well: with a huge limit the power would overflow a float.
+        return min(DELAY_MAX_S, DELAY_FIRST_S * 2.0 ** min(self._in_a_row - 2, 16))

@@ -1,0 +1,166 @@
+"""The private directory of one gateway: its sockets, Envoy's configuration, its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from twinpost_server.supervisor.errors import RunDirectoryError
+
+__all__ = ["SOCKET_PATH_BYTES_MAX", "RunDirectory"]
+
+SOCKET_PATH_BYTES_MAX: Final = 103
+"""Longest path of a unix socket: macOS holds 104 bytes with the closing zero (Linux 108), see unix(4)."""
+
+_PREFIX: Final = "twinpost-"
+_LOCK: Final = "lock"
+
+
+class RunDirectory:
+    """A directory held by this process for as long as it lives.
+
+    The lock in it is the proof of life: the kernel lets go of it however the process ends, so what a killed supervisor
+    left behind is known as such, and removed, by the next one that starts.
+
+    Attributes:
+        path: the directory, absolute.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Name the paths in `path`; use `held`."""
+        self.path = path
+
+    @classmethod
+    @contextlib.contextmanager
+    def held(cls, path: Path | None, *, worker_slots: int) -> Iterator[RunDirectory]:
+        """Make and hold a directory, and remove what is ours of it at the end.
+
+        Args:
+            path: the directory the operator names: it is made if it does not exist, else used with the permissions it
+                has, and only our own files are removed from it. `None` makes a temporary one, which is removed whole.
+            worker_slots: how many worker sockets it must have room for.
+
+        Raises:
+            RunDirectoryError: it cannot be made, another gateway holds it, or its path is too long for sockets.
+        """
+        if path is None:
+            _remove_left_behind(Path(tempfile.gettempdir()))
+        with contextlib.ExitStack() as stack:
+            try:
+                directory = cls(stack.enter_context(_temporary() if path is None else _named(path.absolute())))
+            except OSError as error:
+                where = path or Path(tempfile.gettempdir())
+                problem = f"{error.strerror or error}; give run_dir a directory that this user may write"
+                raise RunDirectoryError(where, problem) from error
+            directory.require_short_paths(worker_slots)
+            stack.callback(directory.remove_files, worker_slots)
+            directory.remove_files(worker_slots)
+            yield directory
+
+    @property
+    def envoy_admin_socket(self) -> Path:
+        """The unix socket of Envoy's admin interface."""
+        return self.path / "admin.sock"
+
+    @property
+    def envoy_configuration(self) -> Path:
+        """The file that Envoy reads its configuration from."""
+        return self.path / "envoy.yaml"
+
+    @property
+    def users_file(self) -> Path:
+        """The users file of `twinpost dev`."""
+        return self.path / "users.toml"
+
+    def worker_socket(self, index: int) -> Path:
+        """Return the unix socket of the worker slot `index`."""
+        return self.path / f"worker-{index}.sock"
+
+    def require_short_paths(self, worker_slots: int) -> None:
+        """Return if every socket's path is short enough for the operating system.
+
+        Raises:
+            RunDirectoryError: one is too long.
+        """
+        longest = max(
+            (self.worker_socket(worker_slots - 1), self.envoy_admin_socket), key=lambda p: len(os.fsencode(p))
+        )
+        length = len(os.fsencode(longest))
+        if length > SOCKET_PATH_BYTES_MAX:
+            problem = (
+                f"the socket {longest.name} in it has a path of {length} bytes, and the operating system takes "
+                f"{SOCKET_PATH_BYTES_MAX}; set run_dir (or TMPDIR) to a shorter path"
+            )
+            raise RunDirectoryError(self.path, problem)
+
+    def remove_files(self, worker_slots: int) -> None:
+        """Remove every file that twinpost makes here, now or left behind by a gateway that was killed."""
+        ours = [self.worker_socket(index) for index in range(worker_slots)]
+        for file in (*ours, self.envoy_admin_socket, self.envoy_configuration, self.users_file):
+            file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _temporary() -> Iterator[Path]:
+    # It gets the name that `_remove_left_behind` looks for only once it is locked, so never while it looks abandoned.
+    nascent = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+    with _locked(nascent):
+        directory = nascent.rename(nascent.with_name(nascent.name.removeprefix(".")))
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(directory: Path) -> Iterator[Path]:
+    try:
+        directory.mkdir(mode=0o700, parents=True)
+        made = True
+    except FileExistsError:
+        made = False
+    with _locked(directory):
+        try:
+            yield directory
+        finally:
+            (directory / _LOCK).unlink(missing_ok=True)
+            if made:
+                with contextlib.suppress(OSError):  # somebody keeps a file of theirs here: it stays
+                    directory.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    file = directory / _LOCK
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            problem = "another twinpost runs there; stop it, or give this one a run_dir of its own"
+            raise RunDirectoryError(directory, problem) from None
+        # A gateway that stops removes its lock file and then lets go of it. If that happened between our open and our
+        # lock, we hold a file that nobody will ever see.
+        if not file.exists() or not os.path.samestat(file.stat(), os.fstat(descriptor)):
+            raise RunDirectoryError(directory, "another twinpost was just stopping there; start again")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left_behind(parent: Path) -> None:
+    """Remove the temporary directories under `parent` whose gateway was killed."""
+    for directory in parent.glob(f"{_PREFIX}*"):
+        # Only what this user made by `_temporary`: a directory, not a link to one, with a lock that nobody holds.
+        with contextlib.suppress(OSError, RunDirectoryError):
+            status = directory.lstat()
+            if status.st_uid != os.getuid() or directory.is_symlink() or not (directory / _LOCK).is_file():
+                continue
+            with _locked(directory):
+                shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Real processes: starting, failing, being replaced and stopping."""

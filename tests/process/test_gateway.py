@@ -1,0 +1,238 @@
+"""A whole gateway: real workers, a real Envoy, real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.embedded import EmbeddedBroker
+from tests.brokers.ledger import read_topic
+from tests.brokers.ports import LOOPBACK, free_port
+from tests.brokers.waiting import wait_for
+from tests.process.load import Load
+from tests.process.watched import WatchedGateway, gone
+
+READY_S = 20.0
+"""Generous, since the machine may have other things to do; how long it does take is printed."""
+
+OUTAGE_MAX_S = 3.0
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedGateway]:
+    """`twinpost dev` with two workers, for tests that leave it as they found it."""
+    with WatchedGateway.dev(tmp_path_factory.mktemp("two-workers"), "--workers", "2") as gateway:
+        gateway.wait_until_ready()
+        yield gateway
+
+
+def test_ctrl_c_ends_everything_within_five_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One Ctrl-C: exit code 0, no process and no file left."""
+    temporary = _temporary_root(monkeypatch)
+    with WatchedGateway.dev(tmp_path) as gateway:
+        gateway.wait_until_ready()
+        counts = [len(gateway.workers()), len(gateway.envoys()), len(gateway.brokers()), len(gateway.processes())]
+        assert counts == [1, 1, 1, 3]
+        gateway.send(signal.SIGINT)
+        assert gateway.ended(within_s=5) == 0
+        assert gateway.left() == []
+        assert list(temporary.iterdir()) == []
+        assert f"http://127.0.0.1:{gateway.port}/produce/greetings/hello_kafka -u myuser:mypass" in gateway.log()
+
+
+@pytest.mark.parametrize("moment", ["processes", "brokers", "workers", "envoys"])
+def test_ctrl_c_during_the_start_ends_everything(tmp_path: Path, moment: str) -> None:
+    """The moment does not matter: a gateway that is still starting stops as well."""
+    with WatchedGateway.dev(tmp_path) as gateway:
+        wait_for(lambda: bool(getattr(gateway, moment)()), f"the first of {moment}", timeout_s=READY_S)
+        gateway.send(signal.SIGINT)
+        assert gateway.ended(within_s=5) == 0
+        assert gateway.left() == []
+        assert "Traceback" not in gateway.log()
+
+
+def test_killed_worker_costs_less_than_three_seconds(two_workers: WatchedGateway) -> None:
+    """A worker that is killed is replaced, while the other one serves."""
+    victim, other = two_workers.workers()
+    victim.kill()
+    assert two_workers.outage_s() < OUTAGE_MAX_S
+    wait_for(lambda: len(two_workers.workers()) == 2, "the second worker", timeout_s=READY_S)
+    assert victim not in two_workers.workers()
+    assert other in two_workers.workers()
+
+
+def test_killed_envoy_costs_less_than_three_seconds(two_workers: WatchedGateway) -> None:
+    """Envoy is started again at once, on the same port, and finds the workers that are there."""
+    workers = two_workers.workers()
+    (victim,) = two_workers.envoys()
+    victim.kill()
+    assert two_workers.outage_s() < OUTAGE_MAX_S
+    assert two_workers.workers() == workers
+    two_workers.wait_until_ready()
+
+
+def test_wedged_worker_is_replaced(two_workers: WatchedGateway) -> None:
+    """A worker that lives but does nothing is ended and replaced, after ten seconds of silence."""
+    wedged = two_workers.workers()[0]
+    wedged.suspend()
+    wait_for(lambda: gone(wedged), "the end of the wedged worker", timeout_s=15)
+    wait_for(lambda: len(two_workers.workers()) == 2, "its replacement", timeout_s=READY_S)
+    assert "was silent for 10 s and was killed" in two_workers.log()
+
+
+def test_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
+    """Nobody has to look for orphans: Envoy and the broker die with it, workers drain and end."""
+    with WatchedGateway.dev(tmp_path) as gateway:
+        gateway.wait_until_ready()
+        gateway.send(signal.SIGKILL)
+        gateway.until_all_gone(within_s=10)
+
+
+def test_lost_broker_ends_the_gateway_with_the_reason(tmp_path: Path) -> None:
+    """The embedded broker's records are gone with it: a new one would hide that."""
+    with WatchedGateway.dev(tmp_path) as gateway:
+        gateway.wait_until_ready()
+        gateway.brokers()[0].kill()
+        assert gateway.ended(within_s=10) == 1
+        assert gateway.left() == []
+        assert "embedded broker was ended by SIGKILL: its records were in memory and are gone" in gateway.log()
+
+
+def test_crash_loop_ends_the_gateway_with_the_reason(tmp_path: Path, embedded_broker: EmbeddedBroker) -> None:
+    """The last allowed failure of a worker stops everything, with exit code 1."""
+    settings = {"workers": {"restart_limit": 1}, "timeouts": {"drain_grace_s": 0}}
+    with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
+        gateway.wait_until_ready()
+        gateway.workers()[0].kill()
+        assert gateway.ended(within_s=10) == 1
+        assert gateway.left() == []
+        assert "worker 0 was ended by SIGKILL: that was failure 1 within 60 s" in gateway.log()
+
+
+@pytest.mark.parametrize("flag", ["--port", "--kafka-port"])
+def test_port_in_use_is_told_before_anything_starts(tmp_path: Path, flag: str) -> None:
+    """Two gateways never share a port in silence; the message names the flag to change."""
+    with socket.create_server((LOOPBACK, 0)) as other:
+        port = other.getsockname()[1]
+        ports = {"--port": str(free_port()), "--kafka-port": "0"} | {flag: str(port)}
+        arguments = ["dev", *(word for pair in ports.items() for word in pair)]
+        with WatchedGateway(arguments, directory=tmp_path, port=port) as gateway:
+            assert gateway.ended(within_s=READY_S) == 1
+            message = f"twinpost: cannot listen on 127.0.0.1:{port}: another process listens there; stop it, or choose"
+            assert gateway.log() == f"{message} another port with {flag}\n"
+
+
+def test_configuration_that_envoy_refuses_is_shown(tmp_path: Path, embedded_broker: EmbeddedBroker) -> None:
+    """Envoy's own words say what is wrong; nothing is tried a second time."""
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_text("no certificate", encoding="utf-8")
+    tls = {"cert_file": str(certificate), "key_file": str(certificate)}
+    settings = {"listen": {"tls": tls}, "timeouts": {"drain_grace_s": 0}}
+    with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
+        assert gateway.ended(within_s=READY_S) == 1
+        assert gateway.left() == []
+        told = gateway.log().partition("envoy exited with code 1: it never got to work")[2]
+        assert "Failed to load certificate chain" in told
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rolling_restart_fails_no_request(
+    tmp_path: Path, embedded_broker: EmbeddedBroker, topic_name: Callable[[], str], workers: int
+) -> None:
+    """SIGHUP under load: new workers, the same Envoy, and every request of both protocols acknowledged."""
+    topic = topic_name()
+    embedded_broker.create_topic(topic)
+    settings = {"workers": {"count": workers}}
+    with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
+        gateway.wait_until_ready()
+        old, envoys = gateway.workers(), gateway.envoys()
+        with Load.running(gateway.port, topic) as load:
+            gateway.send(signal.SIGHUP)
+            wait_for(lambda: all(map(gone, old)), lambda: f"the end of {old}", timeout_s=30)
+            wait_for(lambda: len(gateway.workers()) == workers, "the new workers", timeout_s=10)
+        assert load.failures == {}
+        assert gateway.envoys() == envoys
+        assert sorted(load.acknowledged) == _stored(embedded_broker, topic)
+        assert gateway.stop() == 0
+
+
+def test_stop_under_load_fails_no_accepted_request(
+    tmp_path: Path, embedded_broker: EmbeddedBroker, topic_name: Callable[[], str]
+) -> None:
+    """SIGTERM under load: what reached Kafka was acknowledged, and what was not acknowledged never reached it."""
+    topic = topic_name()
+    embedded_broker.create_topic(topic)
+    with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, {"workers": {"count": 2}}) as gateway:
+        gateway.wait_until_ready()
+        with Load.running(gateway.port, topic) as load:
+            wait_for(lambda: len(load.acknowledged) > 200, "two hundred records", timeout_s=10)
+            gateway.send(signal.SIGTERM)
+            gateway.wait_until_not_ready()
+            before = len(load.acknowledged)
+            assert gateway.ended(within_s=15) == 0
+        assert gateway.left() == []
+        assert len(load.acknowledged) > before  # the grace period is there for them
+        assert set(load.failures) <= NOT_ACCEPTED
+        assert sorted(load.acknowledged) == _stored(embedded_broker, topic)
+
+
+def test_stop_waits_for_the_answers_of_slow_requests(
+    tmp_path: Path, embedded_broker: EmbeddedBroker, topic_name: Callable[[], str]
+) -> None:
+    """Requests that wait for their acknowledgement while the gateway stops get it."""
+    topic = topic_name()
+    embedded_broker.create_topic(topic)
+    settings = {"timeouts": {"drain_grace_s": 0}}
+    with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
+        gateway.wait_until_ready()
+        with Load.running(gateway.port, topic) as load:
+            wait_for(lambda: len(load.acknowledged) > 50, "fifty records", timeout_s=10)
+            with embedded_broker.paused():
+                time.sleep(0.3)  # not to wait for anything: requests are to be stuck for a moment
+                gateway.send(signal.SIGTERM)
+                wait_for(lambda: _refuses(gateway.port), "the closed port", timeout_s=5)
+            assert gateway.ended(within_s=15) == 0
+        assert set(load.failures) <= NOT_ACCEPTED
+        assert sorted(load.acknowledged) == _stored(embedded_broker, topic)
+
+
+def test_workers_can_serve_without_envoy(tmp_path: Path, embedded_broker: EmbeddedBroker) -> None:
+    """Where Envoy runs beside twinpost, the sockets are announced and no port is opened."""
+    flags = ("--no-envoy", "--run-dir", str(tmp_path / "run"))
+    with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, {}, *flags) as gateway:
+        wait_for(lambda: "worker-0.sock" in gateway.log(), "the announcement", timeout_s=READY_S)
+        assert (tmp_path / "run" / "worker-0.sock").is_socket()
+        assert _refuses(gateway.port)
+        gateway.send(signal.SIGTERM)
+        assert gateway.ended(within_s=15) == 0
+        assert not (tmp_path / "run").exists()
+
+
+NOT_ACCEPTED = frozenset({"ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected", "StatusCode.UNAVAILABLE"})
+"""What callers see of a port that is closed; the ledger proves that it was no more than that."""
+
+
+def _stored(broker: EmbeddedBroker, topic: str) -> list[str]:
+    return sorted((record.value or b"").decode() for record in read_topic(broker.bootstrap_servers, topic))
+
+
+def _refuses(port: int) -> bool:
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1):
+            return False
+    except OSError:
+        return True
+
+
+def _temporary_root(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make gateways put their run directories into an empty directory of this test."""
+    root = Path(os.environ.get("TMPDIR", "/tmp")) / f"tp-{os.getpid()}"  # short, for the sockets
+    root.mkdir()
+    monkeypatch.setenv("TMPDIR", str(root))
+    return root
