@@ -57,7 +57,9 @@ class TlsSettings(Section):
 class ListenSettings(Section):
     """The public port, which serves REST, gRPC and gRPC-Web."""
 
-    host: str = Field("127.0.0.1", description="Address the public port listens on; 0.0.0.0 for every interface.")
+    host: str = Field(
+        "127.0.0.1", description="Address the public port listens on; 0.0.0.0 for every interface.", min_length=1
+    )
     port: Port = Field(8080, description="Public port for REST, gRPC and gRPC-Web.")
     tls: TlsSettings = TlsSettings()
 
@@ -152,18 +154,25 @@ class LimitSettings(Section):
 
     @model_validator(mode="after")
     def _limits_fit(self) -> LimitSettings:
+        problems = []
+        if self.record_bytes_max > self.body_bytes_max:
+            problems.append(
+                f"record_bytes_max ({self.record_bytes_max}) is above body_bytes_max ({self.body_bytes_max}): "
+                "such a record could never arrive"
+            )
         if self.in_flight_bytes_max < self.body_bytes_max:
-            msg = (
+            problems.append(
                 f"in_flight_bytes_max ({self.in_flight_bytes_max}) is below body_bytes_max ({self.body_bytes_max}): "
                 "the largest allowed request could never be admitted"
             )
-            raise ValueError(msg)
         if self.in_flight_records_max < self.request_records_max:
-            msg = (
+            problems.append(
                 f"in_flight_records_max ({self.in_flight_records_max}) is below request_records_max "
                 f"({self.request_records_max}): the largest allowed request could never be admitted"
             )
-            raise ValueError(msg)
+        if problems:
+            # One argument for each, since a report names every fault by itself.
+            raise ValueError(*problems)
         return self
 
 
@@ -211,7 +220,7 @@ class WorkerSettings(Section):
     restart_limit: Annotated[int, Field(ge=1)] = Field(
         5, description="Failures of a process within restart_window_s after which twinpost gives up."
     )
-    restart_window_s: Annotated[float, Field(gt=0)] = Field(
+    restart_window_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
         60.0, description="The window that restart_limit counts in."
     )
 
@@ -255,13 +264,3 @@ class Settings(Section):
     workers: WorkerSettings = WorkerSettings()
     envoy: EnvoySettings = EnvoySettings()
     log: LogSettings = LogSettings()
-
-    @model_validator(mode="after")
-    def _limits_agree(self) -> Settings:
-        if self.limits.record_bytes_max > self.limits.body_bytes_max:
-            msg = (
-                f"limits.record_bytes_max ({self.limits.record_bytes_max}) is above limits.body_bytes_max "
-                f"({self.limits.body_bytes_max}): such a record could never arrive"
-            )
-            raise ValueError(msg)
-        return self

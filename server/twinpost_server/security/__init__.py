@@ -1,0 +1,1 @@
+"""Credentials: who may call, and which topics each may write."""

@@ -1,0 +1,1 @@
+"""The tests of twinpost; `tests/conftest.py` says how the suites share brokers."""

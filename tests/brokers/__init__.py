@@ -1,0 +1,1 @@
+"""Brokers for tests, and the ledger that reads back what they hold."""

@@ -1,0 +1,1 @@
+"""Clients as others write them, against a running gateway."""

@@ -1,0 +1,1 @@
+"""What callers see and what Kafka holds, through every door of a running gateway."""

@@ -1,0 +1,1 @@
+"""What every record sink promises, checked against each of them."""

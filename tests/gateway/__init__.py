@@ -1,0 +1,1 @@
+"""A twinpost under test: its processes, and clients that share no code with it."""

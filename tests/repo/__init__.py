@@ -1,0 +1,1 @@
+"""The repository itself: its documents, generated code, pins and packages tell the truth."""

@@ -1,0 +1,104 @@
+"""Which refused records may be tried again."""
+
+from __future__ import annotations
+
+import pytest
+
+from twinpost_server.core.batch import RecordBatch
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
+from twinpost_server.core.limits import Limits
+from twinpost_server.core.records import Header, Record, RecordMetadata
+from twinpost_server.kafka.isolation import Suspects
+
+LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
+
+STORED = RecordMetadata("", 0, 0, 1)
+TOO_LARGE = Failure(reason=Reason.RECORD_TOO_LARGE, message="too large")
+BAD_TIME = Failure(reason=Reason.INVALID_TIMESTAMP, message="bad time")
+NEIGHBOUR = Failure(reason=Reason.BROKER_REFUSED, message="a neighbour was refused")
+MISSING = Failure(reason=Reason.TOPIC_NOT_FOUND, message="no such topic")
+OPEN = Failure(reason=Reason.DEADLINE_EXCEEDED, message="who knows", delivered=Delivered.UNKNOWN)
+OPEN_REFUSAL = Failure(reason=Reason.BROKER_REFUSED, message="who knows", delivered=Delivered.UNKNOWN)
+
+
+def suspects(
+    topics: str, outcomes: list[Outcome], *, settled_topics: frozenset[str] = frozenset()
+) -> Suspects:
+    """Return the suspects among records for `topics`, one letter each."""
+    records = [Record(b"%d" % index, topic) for index, topic in enumerate(topics)]
+    return Suspects(RecordBatch.checked(records, LIMITS), outcomes, settled_topics)
+
+
+@pytest.mark.parametrize(
+    ("topics", "outcomes", "expected"),
+    [
+        pytest.param("a", [TOO_LARGE], [0], id="too large"),
+        pytest.param("a", [BAD_TIME], [0], id="bad timestamp"),
+        pytest.param("a", [NEIGHBOUR], [0], id="refused for a neighbour"),
+        pytest.param("aaa", [NEIGHBOUR] * 3, [0, 1, 2], id="all, in order"),
+        pytest.param("aaa", [STORED, NEIGHBOUR, NEIGHBOUR], [1, 2], id="behind a stored one"),
+        pytest.param("aba", [NEIGHBOUR, STORED, NEIGHBOUR], [0, 2], id="another topic's success does not matter"),
+        pytest.param("ab", [NEIGHBOUR, OPEN], [0], id="another topic's open fate does not matter"),
+        pytest.param("aaa", [NEIGHBOUR, MISSING, NEIGHBOUR], [0, 2], id="a certain failure between does not matter"),
+    ],
+)
+def test_refused_record_is_tried_again(topics: str, outcomes: list[Outcome], expected: list[int]) -> None:
+    """What is certain not to be in the log, and would not be out of order, gets its second chance."""
+    assert expected == suspects(topics, outcomes).indexes
+
+
+@pytest.mark.parametrize(
+    ("topics", "outcomes"),
+    [
+        pytest.param("a", [STORED], id="stored"),
+        pytest.param("a", [MISSING], id="refused for itself"),
+        pytest.param("a", [OPEN], id="may be in the log"),
+        pytest.param("a", [OPEN_REFUSAL], id="refused, but may be in the log"),
+        pytest.param("aa", [NEIGHBOUR, STORED], id="a later one of the topic is stored"),
+        pytest.param("aaa", [NEIGHBOUR, NEIGHBOUR, STORED], id="the same for all before it"),
+        pytest.param("aa", [NEIGHBOUR, OPEN], id="a later one of the topic may be in the log"),
+        pytest.param("aa", [OPEN, NEIGHBOUR], id="an earlier one of the topic may still arrive"),
+        pytest.param("aa", [OPEN_REFUSAL, NEIGHBOUR], id="the same for a refusal"),
+    ],
+)
+def test_record_is_not_tried_again(topics: str, outcomes: list[Outcome]) -> None:
+    """Nothing is stored twice, and nothing out of order."""
+    assert [] == suspects(topics, outcomes).indexes
+
+
+def test_later_steps_of_a_stream_settle_their_topics() -> None:
+    """A record does not come after those of a later request of the same stream."""
+    assert [1] == suspects("ab", [NEIGHBOUR, NEIGHBOUR], settled_topics=frozenset("a")).indexes
+
+
+@pytest.mark.parametrize("refusal", [TOO_LARGE, BAD_TIME, NEIGHBOUR])
+def test_record_out_of_turn_keeps_its_reason_and_its_certainty(refusal: Failure) -> None:
+    """What may not be tried again is not in the log, and is told so with the reason that the broker gave."""
+    outcome = suspects("aa", [refusal, STORED]).outcomes[0]
+    assert isinstance(outcome, Failure)
+    assert (refusal.reason, Delivered.NO) == (outcome.reason, outcome.delivered)
+
+
+def test_batch_to_try_again_holds_the_suspects_alone() -> None:
+    """In request order, whole, and counted like any other batch."""
+    records = [
+        Record("zero", "a", key="k", partition=1, timestamp=5, headers=[Header("h", b"v")]),
+        Record("one", "b"),
+        Record("two", "a"),
+    ]
+    found = Suspects(RecordBatch.checked(records, LIMITS), [TOO_LARGE, STORED, TOO_LARGE])
+    assert RecordBatch.checked([records[0], records[2]], LIMITS) == found.batch()
+
+
+def test_second_outcomes_come_to_their_places() -> None:
+    """The request is told as a whole: first outcomes where nothing was tried again, second ones elsewhere."""
+    found = suspects("abcb", [TOO_LARGE, STORED, OPEN, TOO_LARGE])
+    again = RecordMetadata("a", 0, 7, 1)
+    assert [again, STORED, OPEN, TOO_LARGE] == found.told([again, TOO_LARGE])
+
+
+def test_outcomes_of_the_delivery_are_left_alone() -> None:
+    """Reports may still be coming in there."""
+    outcomes: list[Outcome] = [TOO_LARGE, STORED]
+    suspects("aa", outcomes)
+    assert [TOO_LARGE, STORED] == outcomes

@@ -1,0 +1,1 @@
+"""The public client of the retired API, unchanged, against a running gateway."""
