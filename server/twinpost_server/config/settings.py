@@ -139,17 +139,17 @@ class LimitSettings(Section):
     body_bytes_max: Annotated[int, Field(ge=1 * KIB, le=1024 * MIB)] = Field(
         16 * MIB, description="Largest request body in bytes, also after inflating gzip."
     )
-    in_flight_bytes_max: Annotated[int, Field(ge=1 * MIB)] = Field(
+    in_flight_bytes_max: Annotated[int, Field(ge=1 * MIB, le=512 * 1024 * MIB)] = Field(
         64 * MIB, description="Most record bytes a worker holds unacknowledged; past it callers get 429."
     )
-    in_flight_records_max: Annotated[int, Field(ge=1)] = Field(
+    in_flight_records_max: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         200_000, description="Most records a worker holds unacknowledged; past it callers get 429."
     )
     connections_max: Annotated[int, Field(ge=1)] = Field(
         20_000, description="Most connections the public port holds open."
     )
     concurrent_requests_max: Annotated[int, Field(ge=1)] = Field(
-        4096, description="Most requests on their way to the workers at once; past it callers get 429."
+        1024, description="Most requests on their way to the workers at once; past it callers get 429."
     )
 
     @model_validator(mode="after")
@@ -264,3 +264,13 @@ class Settings(Section):
     workers: WorkerSettings = WorkerSettings()
     envoy: EnvoySettings = EnvoySettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _linger_leaves_time(self) -> Settings:
+        if self.kafka.linger_ms >= self.timeouts.request_timeout_s * 1000 / 2:
+            msg = (
+                f"kafka.linger_ms ({self.kafka.linger_ms:g}) is half of timeouts.request_timeout_s "
+                f"({self.timeouts.request_timeout_s:g}) or more: too little time would be left to deliver"
+            )
+            raise ValueError(msg)
+        return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -231,18 +232,21 @@ def _file_faults(entries: Mapping[Key, _Entry]) -> Iterator[Fault]:
         if isinstance(entry.value, Path) and key not in _DIRECTORIES:
             problem = _file_problem(entry.value, os.X_OK if key == ("envoy", "binary") else os.R_OK)
             if problem is not None:
-                name = "the file it names" if _MAY_HOLD_SECRET.search(key[-1]) else quoted(str(entry.value))
+                name = "the file it names" if _MAY_HOLD_SECRET.search(key[-1]) else repr(str(entry.value))
                 yield Fault(entry.where, f"{name} {problem}")
 
 
 def _file_problem(file: Path, access: int) -> str | None:
     try:
-        if not file.exists():
-            return "does not exist: make it, or mend the path"
-        if not file.is_file():
-            return "is not a file: expected the path of one"
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist: make it, or mend the path"
     except OSError as error:
         return f"cannot be looked at: {error.strerror}"
+    except ValueError as error:  # a NUL character
+        return f"cannot be looked at: {error}"
+    if not stat.S_ISREG(mode):
+        return "is not a file: expected the path of one"
     if not os.access(file, access):
         return f"may not be {'run' if access == os.X_OK else 'read'} by this user: mend its permissions"
     return None

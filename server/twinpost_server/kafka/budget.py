@@ -47,6 +47,9 @@ class Budget:
     async def acquire_in_turn(self, records: int, size_bytes: int, *, deadline: float) -> None:
         """Take room as `acquire` does, but wait for it until `deadline` (on the loop's clock), first come first served.
 
+        Callers of `acquire` do not queue: while they take what comes free in small pieces, a large piece may be waited
+        for in vain.
+
         Raises:
             RequestFailed: OVERLOADED: there was no room in time; REQUEST_TOO_LARGE: there never will be. Nothing was
             taken.
@@ -62,8 +65,11 @@ class Budget:
                 await turn
         except BaseException as error:
             if self._queue.pop(turn, None) is None:
-                # The turn came just as the caller gave up: `release` has taken the room already.
+                # The turn came just as the caller gave up: the room is taken already.
                 self.release(records, size_bytes)
+            else:
+                # Those behind may have waited only because this one did not fit.
+                self._let_in()
             if isinstance(error, TimeoutError):
                 raise RequestFailed(self._refusal()) from None
             raise
@@ -81,16 +87,18 @@ class Budget:
         """Give back what `acquire` took, and let in who waits for it."""
         self.records -= records
         self.size_bytes -= size_bytes
+        self._let_in()
+
+    def _let_in(self) -> None:
         while self._queue:
             turn, wanted = next(iter(self._queue.items()))
             if not self._fits(*wanted):
                 return
             del self._queue[turn]
             self.acquire(*wanted)
-            if turn.done():
-                # Cancelled, and its own clean-up has not run yet: it will find the turn gone and give the room back.
-                continue
-            turn.set_result(None)
+            # One that was cancelled, and has not cleaned up yet, will find its turn gone and give the room back.
+            if not turn.done():
+                turn.set_result(None)
 
     def _check_possible(self, records: int, size_bytes: int) -> None:
         if records > self._records_max or size_bytes > self._size_bytes_max:

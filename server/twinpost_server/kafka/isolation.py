@@ -1,14 +1,15 @@
 """Isolation: a record that a broker refused along with its neighbours is tried once more, alone.
 
 librdkafka gathers records of many callers into one batch per partition, and a broker takes or refuses a batch whole:
-one bad timestamp, or one record too many for the topic's max.message.bytes, and every caller in the batch is told so
-(measured against Apache Kafka 4.4; the Java client splits such batches, librdkafka does not). Each of those records is
-certain not to be in the log, so sending it again alone is safe, and only the guilty one is refused for good.
+one bad timestamp, one missing key on a compacted topic, or one record too many for the topic's max.message.bytes, and
+every caller in the batch is told so, some with the guilty record's own error (measured against Apache Kafka 4.4; the
+Java client splits a batch that is too large, librdkafka does not). Each of those records is certain not to be in the
+log, so sending it again alone is safe, and only the guilty one is refused for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twinpost_server.core.batch import RecordBatch
@@ -21,21 +22,17 @@ ALONE: Final = {"batch.num.messages": 1, "linger.ms": 0}
 
 _REFUSED_WHOLE: Final = frozenset({Reason.RECORD_TOO_LARGE, Reason.INVALID_TIMESTAMP, Reason.BROKER_REFUSED})
 
-_OUT_OF_TURN: Final = Failure(
-    reason=Reason.BROKER_REFUSED,
-    message=(
-        "the broker refused the batch that held the record, and later records of the request are stored already: "
-        "it was not tried alone, to keep the order; send it again if its order does not matter"
-    ),
-)
+_ROUND_MAX: Final = 32
+_GUILTY_MAX: Final = 8
+"""Refusals of one request after which the rest is not tried any more. Each costs the one producer that sends records
+alone some 30 ms, in which it sends nothing for anybody else (it has to start a new sequence; measured)."""
 
 
 class Suspects:
     """The records of one request that were refused, perhaps for a neighbour's fault.
 
     Attributes:
-        outcomes: what became of each record, those that may not be tried again explained.
-        indexes: where in the request the records to try again stand.
+        outcomes: what became of each record, as far as it is known now.
     """
 
     def __init__(
@@ -50,7 +47,7 @@ class Suspects:
         """
         self._batch = batch
         self.outcomes = list(outcomes)
-        self.indexes: list[int] = []
+        self._indexes: list[int] = []
         records = batch.records
         # Where the fate of any record of a topic is open, it may be appended at any time yet: nothing may follow then.
         settled = settled_topics | {
@@ -66,17 +63,38 @@ class Suspects:
                 stored_later.add(topic)
             elif outcome.reason in _REFUSED_WHOLE and outcome.delivered is Delivered.NO:
                 if topic in settled or topic in stored_later:
-                    self.outcomes[index] = _OUT_OF_TURN
+                    self.outcomes[index] = _out_of_turn(outcome)
                 else:
-                    self.indexes.append(index)
-        self.indexes.reverse()
+                    self._indexes.append(index)
+        self._indexes.reverse()
 
-    def batch(self) -> RecordBatch:
-        """Return the records to try again, in request order."""
-        return self._batch.part(self.indexes)
+    def __bool__(self) -> bool:
+        """Return whether there is any record to try again."""
+        return bool(self._indexes)
 
-    def told(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Return the outcomes of the whole request, given those of the records tried again."""
-        for index, outcome in zip(self.indexes, outcomes, strict=True):
+    def rounds(self) -> Iterator[tuple[RecordBatch, Sequence[int]]]:
+        """Yield the records to try again, in request order, a few at a time; `told` must follow each time.
+
+        Ends early once so many were guilty that the request itself, and not its neighbours, is what is wrong.
+        """
+        for start in range(0, len(self._indexes), _ROUND_MAX):
+            indexes = self._indexes[start : start + _ROUND_MAX]
+            yield self._batch.part(indexes), indexes
+            tried = self._indexes[: start + _ROUND_MAX]
+            if sum(isinstance(self.outcomes[index], Failure) for index in tried) >= _GUILTY_MAX:
+                return
+
+    def told(self, indexes: Sequence[int], outcomes: Sequence[Outcome]) -> None:
+        """Note what became of the records at `indexes`, which were tried again."""
+        for index, outcome in zip(indexes, outcomes, strict=True):
             self.outcomes[index] = outcome
-        return self.outcomes
+
+
+def _out_of_turn(failure: Failure) -> Failure:
+    return Failure(
+        reason=failure.reason,
+        message=(
+            f"{failure.message}. This, or another record of its batch, is at fault; it was not tried alone, since "
+            "other records of the request might then stand before it"
+        ),
+    )

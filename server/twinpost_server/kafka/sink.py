@@ -140,28 +140,33 @@ class KafkaSink:
             settled_topics: topics whose records must not be tried again, since later ones may be stored.
         """
         outcomes = self._explained(delivery)
-        time_left_s = deadline - asyncio.get_running_loop().time()
-        if delivery.pending or time_left_s < _SECOND_TRY_S_MIN:
+        if delivery.pending:
             return outcomes
         suspects = Suspects(delivery.batch, outcomes, settled_topics)
-        if not suspects.indexes:
-            return suspects.outcomes
-        batch = suspects.batch()
+        loop = asyncio.get_running_loop()
+        for batch, indexes in suspects.rounds():
+            # A try that ends at the deadline would turn a certain `no` into `unknown`.
+            if deadline - loop.time() < _SECOND_TRY_S_MIN:
+                break
+            suspects.told(indexes, await self._tried_alone(batch, deadline))
+        return suspects.outcomes
+
+    async def _tried_alone(self, batch: RecordBatch, deadline: float) -> list[Outcome]:
         try:
             self.budget.acquire(len(batch.records), batch.held_bytes)
         except RequestFailed:
-            return suspects.told([_NO_ROOM_ALONE] * len(batch.records))
-        if self._alone is None:
-            self._alone = ProducerPool(
-                {**self._producer_config, **ALONE}, on_settled=self._settled, on_trouble=self._troubled
-            )
+            return [_NO_ROOM_ALONE] * len(batch.records)
         try:
-            alone = self._submit(self._alone, batch, deadline)
+            if self._alone is None:
+                self._alone = ProducerPool(
+                    {**self._producer_config, **ALONE}, on_settled=self._settled, on_trouble=self._troubled
+                )
+            delivery = self._submit(self._alone, batch, deadline)
         except BaseException:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
-        await alone.waiter
-        return suspects.told(self._explained(alone))
+        await delivery.waiter
+        return self._explained(delivery)
 
     def _check_cluster(self) -> None:
         refusal = _REFUSALS.get(self._connectivity.state)
@@ -232,7 +237,7 @@ _SLOW_S: Final = 1.0
 """How long an acknowledgement may take before the gateway asks why."""
 
 _SECOND_TRY_S_MIN: Final = 0.1
-"""Time that must be left for a second try: one that ends at the deadline would turn a certain `no` into `unknown`."""
+"""Time that must be left for a second try."""
 
 _NO_TIME_LEFT: Final = Failure(
     reason=Reason.DEADLINE_EXCEEDED,

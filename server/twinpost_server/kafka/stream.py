@@ -43,9 +43,17 @@ class KafkaStream:
 
     async def resolve(self, delivery: Delivery, deadline: float, step: int) -> list[Outcome]:
         """Return the outcomes of a step that did not go well."""
-        async with self._turn:
+        try:
+            # A later step may hold the turn while it waits for room, for longer than this one may take.
+            async with asyncio.timeout_at(deadline):
+                await self._turn.acquire()
+        except TimeoutError:
+            return await self._sink.resolve(delivery, deadline, delivery.batch.topics)
+        try:
             touched = frozenset(topic for topic in delivery.batch.topics if self._last_step[topic] > step)
             return await self._sink.resolve(delivery, deadline, touched)
+        finally:
+            self._turn.release()
 
 
 class _Step:

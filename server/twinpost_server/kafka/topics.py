@@ -153,7 +153,7 @@ class TopicCatalog:
 _MAY_APPEAR: Final = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's public name
+        KafkaError._UNKNOWN_TOPIC,
         KafkaError.LEADER_NOT_AVAILABLE,
     }
 )

@@ -77,6 +77,11 @@ KAFKA_ERRORS: Final = MappingProxyType(
             Delivered.NO,
             "the broker refuses the record: it breaks a rule of the topic (a compacted topic demands a key)",
         ),
+        KafkaError._INVALID_DIFFERENT_RECORD: KafkaRule(
+            Reason.BROKER_REFUSED,
+            Delivered.NO,
+            "the broker refused another record of the same batch, and this one with it: send it again",
+        ),
         KafkaError.UNKNOWN_TOPIC_OR_PART: KafkaRule(
             Reason.TOPIC_NOT_FOUND, Delivered.NO, "the topic does not exist: create it, or mend its name"
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,7 @@ from twinpost_server.core.records import Header, Record
 from twinpost_server.rpc.rest_violations import explain
 from twinpost_server.rpc.status import STATUSES
 
-__all__ = ["RestDecoder", "encode_failure", "encode_outcome", "encode_outcomes"]
+__all__ = ["Decoded", "RestDecoder", "encode_failure", "encode_outcome", "encode_outcomes"]
 
 
 # A message of the REST contract *is* a record once decoded, so that no record is built twice. Where the contract is
@@ -38,6 +38,13 @@ class _Message(_LenientMessage, gc=False, forbid_unknown_fields=True):
     headers: list[_Header] | None = None  # type: ignore[assignment] # as above
 
 
+class Decoded(NamedTuple):
+    """A body's records, and whether it was one message instead of an array."""
+
+    records: list[Record]
+    single: bool
+
+
 class RestDecoder:
     """Reads the body of a REST request: one message, or an array of them."""
 
@@ -48,8 +55,8 @@ class RestDecoder:
         self._decoder: Final = msgspec.json.Decoder(message | list[message])  # type: ignore[valid-type]
         self._limits = limits
 
-    def decode(self, body: bytes, topic: str | None, *, names_checked: bool = False) -> list[Record] | None:
-        """Return the records of `body`, each with its topic, or `None` where it is, or may be, at fault.
+    def decode(self, body: bytes, topic: str | None, *, names_checked: bool = False) -> Decoded | None:
+        """Return what `body` holds, each record with its topic, or `None` where it is, or may be, at fault.
 
         Args:
             body: JSON, whatever its Content-Type said.
@@ -71,7 +78,7 @@ class RestDecoder:
                     return None
             elif topic is None:
                 return None
-        return records
+        return Decoded(records, decoded is not records)
 
     def explain(self, body: bytes, topic: str | None) -> Failure | None:
         """Return everything that is wrong with a `body` that `decode` did not take, or `None` where nothing is.
@@ -87,7 +94,8 @@ def _may_name_twice(body: bytes, records: list[Any]) -> bool:
 
     A name stands in the body once for each message that has it. Where it stands there more often, it is repeated, or
     some text is the same as the name: the slow reading will tell. (A quote within a text is escaped, so that only a
-    whole text can look like a name.)
+    whole text can look like a name.) What this does not see is a name that is repeated in another spelling, with one of
+    its letters escaped: then the last one counts.
     """
     headers = 0
     if b'"headers"' in body:

@@ -21,7 +21,7 @@ from twinpost_server.rpc.call import Call
 from twinpost_server.rpc.deadline import REQUEST_TIMEOUT_HEADER, budget_s, parse_timeout_s
 from twinpost_server.rpc.guard import CallGuard
 from twinpost_server.rpc.rest_body import inflated
-from twinpost_server.rpc.rest_json import RestDecoder, encode_failure, encode_outcome, encode_outcomes
+from twinpost_server.rpc.rest_json import Decoded, RestDecoder, encode_failure, encode_outcome, encode_outcomes
 from twinpost_server.rpc.rest_target import parse_target
 from twinpost_server.rpc.rest_violations import without_index
 from twinpost_server.rpc.status import STATUSES
@@ -78,35 +78,33 @@ class ProducerRestService:
             has_body=bool(body),
         )
         if target.message is None:
-            records = await self._records(body, metadata.get("content-encoding"), target.topic, deadline)
+            records, single = await self._decoded(body, metadata.get("content-encoding"), target.topic, deadline)
+            root = "body"
         else:
-            records = [Record(target.message, str(target.topic), target.key)]
+            records, single = [Record(target.message, str(target.topic), target.key)], True
+            root = "path"
         try:
             outcomes = await self._produce(principal, records, deadline=deadline)
         except RequestFailed as failed:
-            if target.message is not None or body.lstrip().startswith(b"{"):
-                raise RequestFailed(without_index(failed.failure)) from None
-            raise
+            raise RequestFailed(without_index(failed.failure, root) if single else failed.failure) from None
         failure = summary(outcomes)
         if failure is not None:
             raise RequestFailed(failure, outcomes)
         return encode_outcomes(outcomes) if target.message is None else encode_outcome(outcomes[0])
 
-    async def _records(
-        self, body: bytes, encoding: str | bytes | None, topic: str | None, deadline: float
-    ) -> list[Record]:
+    async def _decoded(self, body: bytes, encoding: str | bytes | None, topic: str | None, deadline: float) -> Decoded:
         if encoding is not None:
             inflate = partial(inflated, body, str(encoding), bytes_max=self._limits.body_bytes_max)
             body = await _off_loop(inflate, len(body), deadline)
-        records = self._decoder.decode(body, topic)
-        if records is None:
+        decoded = self._decoder.decode(body, topic)
+        if decoded is None:
             failure = await _off_loop(partial(self._decoder.explain, body, topic), len(body), deadline)
             if failure is not None:
                 raise RequestFailed(failure)
-            records = self._decoder.decode(body, topic, names_checked=True)
-        if records is None:
+            decoded = self._decoder.decode(body, topic, names_checked=True)
+        if decoded is None:
             raise RequestFailed(_UNREADABLE)
-        return records
+        return decoded
 
 
 _UNREADABLE: Final = Failure(

@@ -90,14 +90,19 @@ def explain(body: bytes, topic: str | None, limits: Limits, *, unknown_fields_re
     return Failure.of_violations(Reason.INVALID_RECORD, violations) if violations else None
 
 
-def without_index(failure: Failure) -> Failure:
-    """Return `failure` with its paths as the sender of a single message, and not of an array, would write them."""
+def without_index(failure: Failure, root: str) -> Failure:
+    """Return `failure` with its paths as the sender of a single message, and not of an array, would write them.
+
+    Args:
+        failure: of a request with one record.
+        root: what to call the message itself: `body` or `path`.
+    """
     if not failure.violations:
         return failure
     return Failure.of_violations(
         failure.reason,
         tuple(
-            Violation(violation.path.removeprefix("[0]").removeprefix(".") or "body", violation.problem)
+            Violation(violation.path.removeprefix("[0]").removeprefix(".") or root, violation.problem)
             for violation in failure.violations
         ),
     )

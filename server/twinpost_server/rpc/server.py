@@ -50,6 +50,9 @@ def open_server(
             ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
             ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
             ("grpc.so_reuseport", 0),
+            # No table of headers seen before: Envoy's one connection carries every caller's calls, and a header that
+            # grpc cannot parse would stay in the table and fail whichever calls name it next.
+            ("grpc.http2.hpack_table_size.decoder", 0),
         )
     )
     native_name = producer_service_pb2.DESCRIPTOR.services_by_name["ProducerService"].full_name
