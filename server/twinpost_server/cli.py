@@ -113,7 +113,7 @@ def serve(config: Path | None, **flags: object) -> None:
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Worker processes.")
 @click.option(
     "--log-level",
-    default="info",
+    default="warning",
     show_default=True,
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="Least severe lines written.",

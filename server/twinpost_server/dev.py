@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import tomlkit
 from rich.console import Console
 
 from twinpost_server.config.settings import LogSettings, Settings
 from twinpost_server.console import show_started
 from twinpost_server.embedded_broker import EmbeddedBroker
 from twinpost_server.security.passwords import hash_password
+from twinpost_server.security.users_editor import put_user
 from twinpost_server.supervisor.announcement import address
 from twinpost_server.supervisor.inbox import Inbox, Stop
 from twinpost_server.supervisor.listening_port import require_free_port
@@ -33,8 +33,8 @@ PARTITIONS: Final = 4
 
 _LOOPBACK: Final = "127.0.0.1"
 
-_DRAIN_TIMEOUT_S: Final = 1.5
-"""Once for Envoy and once for the workers, and the whole stop stays well under five seconds."""
+_DRAIN_TIMEOUT_S: Final = 1.0
+"""It counts once for Envoy and once for the workers; with every margin the stop stays under five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ async def _dev(options: _Options) -> None:
     ):
         require_free_port(options.host, options.port, setting="--port")
         broker = _broker(options.kafka_port) if options.kafka is None else None
-        await asyncio.to_thread(_write_users_file, directory.users_file)
+        await asyncio.to_thread(_add_user, directory.users_file)
         settings = _settings(options, broker.address if broker else str(options.kafka), directory.users_file)
         supervisor = Supervisor(settings, directory, inbox, companion=_companion(broker) if broker else None)
         await supervisor.run(lambda: _announce(settings, embedded=broker is not None))
@@ -97,10 +97,8 @@ def _companion(broker: EmbeddedBroker) -> Companion:
     return Companion("embedded broker", broker.start, if_lost)
 
 
-def _write_users_file(file: Path) -> None:
-    user = {"password_hash": hash_password(PASSWORD), "topics": ["*"]}
-    file.touch(mode=0o600)
-    file.write_text(tomlkit.dumps({"users": {USER: user}}), encoding="utf-8")
+def _add_user(users_file: Path) -> None:
+    put_user(users_file, USER, password_hash=hash_password(PASSWORD), topics=("*",))
 
 
 def _settings(options: _Options, bootstrap_servers: str, users_file: Path) -> Settings:

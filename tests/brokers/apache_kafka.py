@@ -7,7 +7,7 @@ import hashlib
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -120,6 +120,7 @@ class ApacheKafka:
         settings: Mapping[str, str] | None = None,
         scram_users: Mapping[str, str] | None = None,
         authorizer: bool = False,
+        settings_of: Callable[[KafkaBroker], Mapping[str, str]] | None = None,
     ) -> None:
         """Start the cluster and return once every broker answers.
 
@@ -129,6 +130,7 @@ class ApacheKafka:
             settings: broker settings beside, or instead of, those a cluster needs.
             scram_users: passwords by name of users for SCRAM-SHA-256 on the SASL_PLAINTEXT listener.
             authorizer: whether rights (ACLs) are checked.
+            settings_of: tells the settings of one broker, above all others.
 
         Raises:
             TimeoutError: a broker did not answer in time; the message has the end of its log.
@@ -141,6 +143,8 @@ class ApacheKafka:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         for node in self.nodes.values():
             properties = self._properties(node, authorizer=authorizer) | dict(settings or {})
+            if settings_of is not None:
+                properties |= settings_of(node)
             node.format(properties, cluster_id, scram_users or {})
         for node in self.nodes.values():
             node.start()

@@ -69,6 +69,11 @@ class ClusterClient:
         described = self.admin.list_topics(topic, timeout=_CALL_TIMEOUT_S).topics[topic]
         return {number: partition.leader for number, partition in described.partitions.items() if partition.leader >= 0}
 
+    def in_sync_replicas(self, topic: str, partition: int) -> set[int]:
+        """Return the ids of the brokers that hold all of `partition`."""
+        described = self.admin.list_topics(topic, timeout=_CALL_TIMEOUT_S).topics[topic]
+        return set(described.partitions[partition].isrs)
+
     def _brokers_answering(self) -> int:
         try:
             cluster = self.admin.describe_cluster(request_timeout=2.0).result(5.0)

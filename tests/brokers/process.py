@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from twinpost_server.supervisor import trampoline
+
 __all__ = ["BrokerProcess"]
 
 _LOG_TAIL_CHARACTERS = 4000
 
 
 class BrokerProcess:
-    """One run of a broker, with its output in a file.
+    """One run of a broker, with its output in a file; it dies with this process, however that ends.
 
     Attributes:
         pid: the process id; every signal goes to this process alone.
@@ -25,7 +27,7 @@ class BrokerProcess:
         self._log_file = log_file
         with log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                trampoline.command([str(part) for part in command]),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -16,6 +16,9 @@ from tests.contract.murmur2 import java_partition
 
 PARTITIONS = 4
 
+TRAILER_VIOLATIONS = 20
+"""A gRPC status names at least so many: its details travel in trailers, which clients bound at 8 KiB."""
+
 
 @pytest.mark.parametrize("case", CORPUS.values(), ids=CORPUS.keys())
 def test_every_door_agrees_and_kafka_holds_what_was_sent(
@@ -43,6 +46,9 @@ def test_every_door_agrees_and_kafka_holds_what_was_sent(
         else:
             assert case.refusal is not None, f"{name} refuses with {answer}"
             expected = replace(case.refusal, http=0) if name == "gRPC" else replace(case.refusal, grpc="")
+            if name == "gRPC" and expected.violations > TRAILER_VIOLATIONS:
+                assert TRAILER_VIOLATIONS <= answer.violations <= expected.violations, name
+                expected = replace(expected, violations=answer.violations)
             assert expected == answer, name
 
     if case.topic is None:

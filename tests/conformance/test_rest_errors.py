@@ -88,6 +88,12 @@ BODIES = {
     "unknown field of a header": invalid(
         '{"value": "a", "headers": [{"key": "k", "value": "v", "vlaue": "x"}]}', "headers[0].vlaue", says="value"
     ),
+    "value twice": invalid('{"value": "first", "value": "last"}', "value", says="more than once"),
+    "value of a header twice": invalid(
+        '[{"value": "a", "headers": [{"key": "k", "value": "v", "value": "w"}]}]',
+        "[0].headers[0].value",
+        says="more than once",
+    ),
     "headers are an object": invalid('{"value": "a", "headers": {"k": "v"}}', "headers"),
     "header without value": invalid('{"value": "a", "headers": [{"key": "k"}]}', "headers[0].value"),
     "header without key": invalid('{"value": "a", "headers": [{"value": "v"}]}', "headers[0].key"),
@@ -355,16 +361,3 @@ def test_long_url_under_the_limit_is_stored(
 def test_health_needs_no_credentials(gateway: Gateway, path: str) -> None:
     """Balancers and orchestrators have none."""
     assert 200 == RestClient(gateway.port, None).send("GET", path).status
-
-
-def test_the_last_of_duplicate_names_counts(
-    gateway: Gateway, apache_kafka: ApacheKafka, topic_name: Callable[[], str]
-) -> None:
-    """As in JavaScript and in Python."""
-    topic = topic_name()
-    apache_kafka.create_topic(topic)
-
-    response = gateway.rest.send("POST", f"/produce/{topic}", body=b'{"value": "first", "value": "last"}')
-
-    assert 200 == response.status
-    assert [b"last"] == [record.value for record in read_topic(apache_kafka.bootstrap_servers, topic)]

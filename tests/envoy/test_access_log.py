@@ -31,7 +31,7 @@ def test_everything_is_logged_by_route_and_nothing_by_content(front: Front) -> N
     assert set(requests) == {lines[request_id]["route"] for request_id in ids.values()}
     rest = lines[ids["rest"]]
     assert ("GET", 200, "rest", 11) == (rest["method"], rest["status"], rest["route"], rest["request_bytes"])
-    assert {"time", "duration_ms", "response_bytes", "peer", "details"} <= rest.keys()
+    assert {"ts", "duration_ms", "response_bytes", "peer", "details"} <= rest.keys()
     logged = json.dumps(list(lines.values()))
     assert not [secret for secret in _SECRETS if secret in logged]
 
@@ -46,7 +46,7 @@ def test_by_default_only_failures_are_logged(plain_front: Front) -> None:
 
     logged = {line.get("request_id"): (line["route"], line["status"]) for line in plain_front.log()}
     assert good not in logged
-    assert (("grpc", 200), ("rest", 401)) == (logged[failed_id], logged[bad])
+    assert (("grpc-unary", 200), ("rest", 401)) == (logged[failed_id], logged[bad])
     assert not [line for line in plain_front.log() if line["status"] == 200 and line.get("grpc_status") == 0]
 
 

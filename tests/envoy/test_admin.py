@@ -25,6 +25,12 @@ def test_only_the_owner_may_open_the_socket(front: Front) -> None:
     assert 0o600 == stat.S_IMODE(front.admin_socket.stat().st_mode)
 
 
+async def test_it_knows_whether_envoy_has_started(front: Front, tmp_path: Path) -> None:
+    """Where nothing answers, it has not."""
+    assert await EnvoyAdmin(front.admin_socket).is_live()
+    assert not await EnvoyAdmin(tmp_path / "admin.sock").is_live()
+
+
 async def test_it_knows_the_health_of_every_slot(front: Front) -> None:
     """Of both clusters: the worker is healthy, the spare slot is empty."""
     worker, spare = front.worker_socket(0), front.worker_socket(1)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from tests.envoy.front import ENVOY, HTTP, parse_settings

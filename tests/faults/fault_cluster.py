@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
     AclPermissionType,
+    OffsetSpec,
     ResourcePatternType,
     ResourceType,
     ScramCredentialInfo,
@@ -92,9 +94,13 @@ class FaultCluster:
         self.kafka.client.admin.create_topics([topic])[name].result(_CALL_TIMEOUT_S)
         self.wait_until_whole([name])
 
-    def end_offsets(self, topic: str) -> int:
-        """Return how many records `topic` has been given."""
-        return self.kafka.client.end_offset(topic)
+    def ends(self, topic: str) -> dict[int, int]:
+        """Return the end of each partition of `topic` that has a leader: the offset of the next record."""
+        admin = self.kafka.client.admin
+        ends = {TopicPartition(topic, number): OffsetSpec.latest() for number in self.kafka.client.leaders(topic)}
+        return {
+            place.partition: end.result(_CALL_TIMEOUT_S).offset for place, end in admin.list_offsets(ends).items()
+        }
 
     def wait_until_whole(self, topics: Iterable[str] | None = None) -> None:
         """Return once every replica of `topics`, or of all topics, is in sync.

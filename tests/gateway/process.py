@@ -18,6 +18,7 @@ from tests.brokers.ports import LOOPBACK, free_port
 from tests.brokers.waiting import wait_for
 from tests.gateway.rest import RestClient
 from tests.gateway.users import MYUSER
+from twinpost_server.supervisor import trampoline
 
 __all__ = ["DevGateway", "Gateway"]
 
@@ -27,7 +28,7 @@ _LOG_TAIL_CHARACTERS = 6000
 
 
 class Gateway:
-    """One run of the command `twinpost`, on a port of its own.
+    """One run of the command `twinpost`, on a port of its own; it dies with this process, however that ends.
 
     Attributes:
         port: the public port.
@@ -48,7 +49,7 @@ class Gateway:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TWINPOST_")}
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "twinpost_server", *arguments],
+                trampoline.command([sys.executable, "-m", "twinpost_server", *arguments]),
                 cwd=directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -67,6 +68,16 @@ class Gateway:
         gateway = cls(["serve", "--config", str(config)], directory=directory, port=port)
         gateway._stop_unless(gateway.wait_until_ready if ready else gateway.wait_until_serving)
         return gateway
+
+    @property
+    def pid(self) -> int:
+        """The process id of the supervisor."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the supervisor has not ended."""
+        return self._process.poll() is None
 
     @property
     def address(self) -> str:

@@ -88,7 +88,7 @@ class Load:
                     try:
                         stub.Produce(producer_service_pb2.ProduceRequest(records=records), timeout=_TIMEOUT_S)
                     except grpc.RpcError as error:
-                        self._note(value, str(error.code()))  # type: ignore[attr-defined] # it is a grpc.Call as well
+                        self._note(value, str(error.code()))
                     else:
                         self._note(value, None)
 

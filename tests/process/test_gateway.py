@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,9 +32,16 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedGat
         yield gateway
 
 
-def test_ctrl_c_ends_everything_within_five_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def temporary_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty directory, of a short name for the sockets' sake, that gateways put their run directories into."""
+    with tempfile.TemporaryDirectory(prefix="tp-") as root:
+        monkeypatch.setenv("TMPDIR", root)
+        yield Path(root)
+
+
+def test_ctrl_c_ends_everything_within_five_seconds(tmp_path: Path, temporary_root: Path) -> None:
     """One Ctrl-C: exit code 0, no process and no file left."""
-    temporary = _temporary_root(monkeypatch)
     with WatchedGateway.dev(tmp_path) as gateway:
         gateway.wait_until_ready()
         counts = [len(gateway.workers()), len(gateway.envoys()), len(gateway.brokers()), len(gateway.processes())]
@@ -42,7 +49,7 @@ def test_ctrl_c_ends_everything_within_five_seconds(tmp_path: Path, monkeypatch:
         gateway.send(signal.SIGINT)
         assert gateway.ended(within_s=5) == 0
         assert gateway.left() == []
-        assert list(temporary.iterdir()) == []
+        assert list(temporary_root.iterdir()) == []
         assert f"http://127.0.0.1:{gateway.port}/produce/greetings/hello_kafka -u myuser:mypass" in gateway.log()
 
 
@@ -57,6 +64,7 @@ def test_ctrl_c_during_the_start_ends_everything(tmp_path: Path, moment: str) ->
         assert "Traceback" not in gateway.log()
 
 
+@pytest.mark.xdist_group("two-workers")
 def test_killed_worker_costs_less_than_three_seconds(two_workers: WatchedGateway) -> None:
     """A worker that is killed is replaced, while the other one serves."""
     victim, other = two_workers.workers()
@@ -67,6 +75,7 @@ def test_killed_worker_costs_less_than_three_seconds(two_workers: WatchedGateway
     assert other in two_workers.workers()
 
 
+@pytest.mark.xdist_group("two-workers")
 def test_killed_envoy_costs_less_than_three_seconds(two_workers: WatchedGateway) -> None:
     """Envoy is started again at once, on the same port, and finds the workers that are there."""
     workers = two_workers.workers()
@@ -77,6 +86,7 @@ def test_killed_envoy_costs_less_than_three_seconds(two_workers: WatchedGateway)
     two_workers.wait_until_ready()
 
 
+@pytest.mark.xdist_group("two-workers")
 def test_wedged_worker_is_replaced(two_workers: WatchedGateway) -> None:
     """A worker that lives but does nothing is ended and replaced, after ten seconds of silence."""
     wedged = two_workers.workers()[0]
@@ -133,7 +143,7 @@ def test_configuration_that_envoy_refuses_is_shown(tmp_path: Path, embedded_brok
     certificate = tmp_path / "certificate.pem"
     certificate.write_text("no certificate", encoding="utf-8")
     tls = {"cert_file": str(certificate), "key_file": str(certificate)}
-    settings = {"listen": {"tls": tls}, "timeouts": {"drain_grace_s": 0}}
+    settings: dict[str, dict[str, object]] = {"listen": {"tls": tls}, "timeouts": {"drain_grace_s": 0}}
     with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
         assert gateway.ended(within_s=READY_S) == 1
         assert gateway.left() == []
@@ -214,7 +224,9 @@ def test_workers_can_serve_without_envoy(tmp_path: Path, embedded_broker: Embedd
         assert not (tmp_path / "run").exists()
 
 
-NOT_ACCEPTED = frozenset({"ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected", "StatusCode.UNAVAILABLE"})
+NOT_ACCEPTED = frozenset(
+    {"ConnectionRefusedError", "ConnectionResetError", "RemoteDisconnected", "StatusCode.UNAVAILABLE"}
+)
 """What callers see of a port that is closed; the ledger proves that it was no more than that."""
 
 
@@ -228,11 +240,3 @@ def _refuses(port: int) -> bool:
             return False
     except OSError:
         return True
-
-
-def _temporary_root(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make gateways put their run directories into an empty directory of this test."""
-    root = Path(os.environ.get("TMPDIR", "/tmp")) / f"tp-{os.getpid()}"  # short, for the sockets
-    root.mkdir()
-    monkeypatch.setenv("TMPDIR", str(root))
-    return root

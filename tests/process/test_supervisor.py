@@ -215,6 +215,15 @@ async def test_second_rolling_restart_follows_the_first() -> None:
         await until(twice_replaced)
 
 
+async def test_rolling_restart_asked_for_during_the_start_follows_it() -> None:
+    """A signal that comes early is not lost."""
+    async with gateway("steady") as started:
+        started.inbox.put(Roll())
+        await started.up.wait()
+        (old,) = started.pids()
+        await until(lambda: started.living() not in ([], [old]) and old not in started.living())
+
+
 async def test_stop_during_a_rolling_restart_ends_old_and_new() -> None:
     """Nobody is forgotten who was just coming or going."""
     async with gateway("steady", count=2) as started:
@@ -243,7 +252,7 @@ async def test_lost_companion_ends_the_gateway() -> None:
 
     async with gateway("steady", companion=Companion("companion", start, "nothing works without it")) as started:
         await started.up.wait()
-        await until(lambda: psutil.Process(pids[0]).cmdline()[1] == "-c")  # the trampoline has jumped
+        await until(lambda: psutil.Process(pids[0]).cmdline()[1:2] == ["-c"])  # the trampoline has jumped
         os.kill(pids[0], signal.SIGKILL)
         text = await started.fails_with(ProcessLostError)
     assert text.startswith("companion was ended by SIGKILL: nothing works without it")

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import tomlkit
@@ -57,7 +57,7 @@ class WatchedGateway(Gateway):
         config.write_text(tomlkit.dumps(sections), encoding="utf-8")
         return cls(["serve", "--config", str(config), *flags], directory=directory, port=port)
 
-    def __enter__(self) -> WatchedGateway:
+    def __enter__(self) -> Self:
         """Watch it."""
         return self
 
@@ -122,7 +122,7 @@ class WatchedGateway(Gateway):
         wait_for(lambda: not self.left(), lambda: f"the end of {self.left()}", timeout_s=within_s)
 
     def outage_s(self) -> float:
-        """Return for how long requests fail from now on, in seconds: until the last failure before 0.5 s without one."""
+        """Return for how long requests fail, in seconds: up to the last before a quiet half second."""
         start = failed_at = time.monotonic()
         while (now := time.monotonic()) - failed_at < 0.5 or failed_at == start:
             if now - start > _STOP_TIMEOUT_S:

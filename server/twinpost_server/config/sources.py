@@ -275,9 +275,9 @@ def _translated(
         return
     elif key:
         yield Fault(dotted(key), _missing(key))
-    else:  # a rule of a whole section; its text is the settings' own
+    else:  # a rule of a section, or of several; its text is the settings' own
         for problem in error["ctx"]["error"].args:
-            yield Fault(dotted(location), problem)
+            yield Fault(dotted(location) or "settings", problem)
 
 
 def _not_accepted(entry: _Entry, catalog: Catalog) -> str:

@@ -137,11 +137,11 @@ def _set_timeouts(document: Document, timeouts: TimeoutSettings) -> None:
     document.replace((*_HTTP, "request_timeout"), _duration(timeouts.body_timeout_s))
     document.replace((*_HTTP, "stream_idle_timeout"), _duration(timeouts.idle_timeout_s))
     document.replace((*_HTTP, "common_http_protocol_options", "idle_timeout"), _duration(timeouts.idle_timeout_s))
-    document.replace((*_ROUTES, "rest", "route", "timeout"), _duration(answer_timeout_s))
-    document.replace(
-        (*_ROUTES, "rest", "route", "idle_timeout"),
-        _duration(timeouts.body_timeout_s + answer_timeout_s + 2 * ANSWER_MARGIN_S),
-    )
+    # Longer than body and answer may take together, so that it never speaks before the others.
+    idle_timeout_s = timeouts.body_timeout_s + answer_timeout_s + 2 * ANSWER_MARGIN_S
+    for name in ("rest", "grpc-unary"):
+        document.replace((*_ROUTES, name, "route", "timeout"), _duration(answer_timeout_s))
+        document.replace((*_ROUTES, name, "route", "idle_timeout"), _duration(idle_timeout_s))
 
 
 def _duration(seconds: float) -> str:

@@ -36,24 +36,22 @@ async def create_topics(bootstrap_servers: str, names: Iterable[str], *, partiti
     Raises:
         TopicCreationError: the cluster refused one, or did not answer within 3 s.
     """
-    client = AdminClient(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            # A broker that started a moment ago may refuse the first attempt; the next one should come soon.
-            "reconnect.backoff.ms": 10,
-            "reconnect.backoff.max.ms": 100,
-        },
-        logger=client_logger(),
-    )
     topics = [NewTopic(name, num_partitions=partitions, replication_factor=1) for name in names]
-    outcomes = client.create_topics(topics, request_timeout=_TIMEOUT_S, operation_timeout=_TIMEOUT_S)
-    for name, outcome in outcomes.items():
-        try:
-            # Shielded, since the client's thread would stumble over a future that was cancelled under it.
-            await asyncio.shield(asyncio.wrap_future(outcome))
-        except KafkaException as error:
-            if not _exists_already(error):
-                raise TopicCreationError(name, error) from error
+    config: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": bootstrap_servers,
+        # A broker that started a moment ago may refuse the first attempt; the next one should come soon.
+        "reconnect.backoff.ms": 10,
+        "reconnect.backoff.max.ms": 100,
+    }
+    with AdminClient(config, logger=client_logger()) as client:
+        outcomes = client.create_topics(topics, request_timeout=_TIMEOUT_S, operation_timeout=_TIMEOUT_S)
+        for name, outcome in outcomes.items():
+            try:
+                # Shielded, since the client's thread would stumble over a future that was cancelled under it.
+                await asyncio.shield(asyncio.wrap_future(outcome))
+            except KafkaException as error:
+                if not _exists_already(error):
+                    raise TopicCreationError(name, error) from error
 
 
 def _exists_already(error: KafkaException) -> bool:

@@ -105,9 +105,9 @@ def _may_name_twice(body: bytes, records: list[Any]) -> bool:
     for name, encoded, null in _OPTIONAL_FIELDS:
         count = body.count(encoded)
         if count:
-            expected = sum(getattr(record, name) is not None for record in records)
-            expected += headers if name == "key" else 0
-            if count > expected and count > expected + len(null.findall(body)):
+            in_headers = headers if name == "key" else 0
+            present = sum(getattr(record, name) is not None for record in records) + in_headers
+            if count > len(records) + in_headers or (count > present and count > present + len(null.findall(body))):
                 return True
     return False
 

@@ -177,11 +177,11 @@ def _open(file: Path, *, create: bool) -> Iterator[_Edit]:
 def _require_same(users: Users, content: bytes, file: Path) -> None:
     """Return if `content` reads as `users`: the library that keeps comments is not sure-footed in every notation."""
     try:
-        if parse_users(content, file) == users:
-            return
-    except ConfigError as error:
-        raise _unable(file) from error
-    raise _unable(file)
+        same = parse_users(content, file) == users
+    except ConfigError:
+        same = False
+    if not same:
+        raise _unable(file)
 
 
 def _unable(file: Path) -> EditError:

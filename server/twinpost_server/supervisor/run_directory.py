@@ -59,8 +59,8 @@ class RunDirectory:
                 problem = f"{error.strerror or error}; give run_dir a directory that this user may write"
                 raise RunDirectoryError(where, problem) from error
             directory.require_short_paths(worker_slots)
-            stack.callback(directory.remove_files, worker_slots)
-            directory.remove_files(worker_slots)
+            stack.callback(directory.remove_files)
+            directory.remove_files()
             yield directory
 
     @property
@@ -99,10 +99,10 @@ class RunDirectory:
             )
             raise RunDirectoryError(self.path, problem)
 
-    def remove_files(self, worker_slots: int) -> None:
+    def remove_files(self) -> None:
         """Remove every file that twinpost makes here, now or left behind by a gateway that was killed."""
-        ours = [self.worker_socket(index) for index in range(worker_slots)]
-        for file in (*ours, self.envoy_admin_socket, self.envoy_configuration, self.users_file):
+        others = (self.envoy_admin_socket, self.envoy_configuration, self.users_file)
+        for file in (*self.path.glob("worker-*.sock"), *others):
             file.unlink(missing_ok=True)
 
 

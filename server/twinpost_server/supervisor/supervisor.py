@@ -176,6 +176,8 @@ class Supervisor:
                 await self._front_sends_requests(self._front)
             self._announced = True
             announce()
+            # Whoever asked meanwhile, while there was nothing to replace yet, gets it now.
+            await self._roll_until_enough()
 
     async def _front_sends_requests(self, front: EnvoyFront) -> None:
         for slot in self._crew.slots:
@@ -188,12 +190,9 @@ class Supervisor:
             _log.warning("no broker answers yet; /readyz says 503 until one does", bootstrap_servers=brokers)
 
     def _roll(self) -> None:
-        if not self._announced:
-            _log.warning("SIGHUP ignored: the gateway is still starting")
-            return
         # However often it is asked for, one more rolling restart after the present one replaces every worker.
         self._rolls_wanted = min(self._rolls_wanted + 1, 2)
-        if self._rolls_wanted == 1:
+        if self._announced and self._rolls_wanted == 1:
             self._do_beside(self._roll_until_enough())
 
     async def _roll_until_enough(self) -> None:

@@ -24,7 +24,7 @@ START_TIMEOUT_S: Final = 30
 """How long a worker may take from its start to serving."""
 
 STOP_MARGIN_S: Final = 2.0
-"""How long a worker may take over its own drain deadlines, before it is killed."""
+"""How long a worker may take beyond its own drain deadlines, before it is killed."""
 
 _log = structlog.get_logger(__name__)
 

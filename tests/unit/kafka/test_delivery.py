@@ -12,7 +12,7 @@ from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Reason
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Record, RecordMetadata
-from twinpost_server.kafka.delivery import Delivery
+from twinpost_server.kafka.delivery import NOT_HANDED_OVER, Delivery
 
 LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
 PENDING = (Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN)
@@ -85,11 +85,15 @@ async def test_completion_is_told_once_and_only_when_all_are_told() -> None:
 
 
 async def test_records_refused_at_once_are_discounted() -> None:
-    """No report comes for what was never handed over."""
+    """No report comes for what was never handed over; its failures stand where the records do."""
     delivery = delivery_of(3, completed := Completed())
     delivery.reporter(1)(None, report(0, 0, 1))
+    delivery.refused([(0, NOT_HANDED_OVER), (2, NOT_HANDED_OVER)])
+    assert [] == completed
     delivery.discount(2)
-    assert [delivery] == completed
+    refused = (Reason.INTERNAL, Delivered.NO)
+    assert [refused, RecordMetadata("t", 0, 0, 1), refused] == told(delivery)
+    assert (2, False, [delivery]) == (delivery.failures, delivery.fatal, completed)
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])

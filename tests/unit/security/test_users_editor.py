@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -284,6 +285,32 @@ def test_edit_waits_for_another_one_and_works_on_what_it_left(file: Path) -> Non
             other.replace(file)
         waiting.result(30)
     assert {"other", "second"} == read_users(file).keys()
+
+
+def test_file_that_is_removed_while_an_edit_waits_is_made_anew(file: Path) -> None:
+    """Nothing of the removed one comes back."""
+    add(file, "first")
+    with ThreadPoolExecutor(1) as pool:
+        with held(file):
+            waiting = pool.submit(add, file, "second")
+            file.unlink()
+        waiting.result(30)
+    assert {"second"} == read_users(file).keys()
+
+
+def test_disk_that_is_full_leaves_the_file_as_it_was(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing beside it."""
+    add(file, "first")
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(EditError, match="was not changed: No space left on device"):
+        add(file, "second")
+    assert ({"first"}, [file]) == (set(read_users(file)), list(tmp_path.iterdir()))
 
 
 def test_edit_gives_up_on_a_lock_that_is_never_free(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

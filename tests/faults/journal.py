@@ -1,0 +1,141 @@
+"""The journal: what callers sent, and what they were told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Acknowledged", "Attempt", "Failed", "Journal", "Outcome", "SentRecord", "Unanswered"]
+
+
+@dataclass(frozen=True, slots=True)
+class SentRecord:
+    """A record as it was sent. Its value is unlike that of every other record of its topic."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The record is stored, and where."""
+
+    partition: int
+    offset: int
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The record was refused or failed, as the gateway told.
+
+    Attributes:
+        delivered: `no` or `unknown`.
+    """
+
+    reason: str
+    delivered: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """No answer came that the gateway made: nothing is known of the record.
+
+    Attributes:
+        error: what came instead.
+        refused_connection: whether there was no connection that a request could have been sent on.
+    """
+
+    error: str
+    refused_connection: bool = False
+
+
+Outcome = Acknowledged | Failed | Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request.
+
+    Attributes:
+        caller: who sent it, one request after the other.
+        began_at: when, by `time.monotonic()`.
+        ended_at: when the answer was there.
+        status: HTTP's status code, or gRPC's by name; empty where there was no answer.
+        records: what was sent.
+        outcomes: what became of each record.
+    """
+
+    caller: str
+    began_at: float
+    ended_at: float
+    status: str
+    records: Sequence[SentRecord]
+    outcomes: Sequence[Outcome]
+
+    @property
+    def took_s(self) -> float:
+        """How long the answer took."""
+        return self.ended_at - self.began_at
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether every record was."""
+        return all(isinstance(outcome, Acknowledged) for outcome in self.outcomes)
+
+    @property
+    def failures(self) -> list[Failed]:
+        """What the gateway told of records that were not acknowledged."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Failed)]
+
+    @property
+    def unanswered(self) -> list[Unanswered]:
+        """What came instead of answers."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Unanswered)]
+
+
+class Journal:
+    """Every attempt of a test, in order of its end. Many threads may write and read."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._attempts: list[Attempt] = []
+        self._changed = threading.Condition()
+
+    def add(self, attempt: Attempt) -> None:
+        """Note an attempt that has ended."""
+        with self._changed:
+            self._attempts.append(attempt)
+            self._changed.notify_all()
+
+    def attempts(self, *, since: float = 0.0) -> list[Attempt]:
+        """Return the attempts that began at `since` or later."""
+        with self._changed:
+            return [attempt for attempt in self._attempts if attempt.began_at >= since]
+
+    def wait_until(
+        self, condition: Callable[[list[Attempt]], bool], what: str, *, since: float, timeout_s: float
+    ) -> None:
+        """Return once `condition` holds for the attempts that began at `since` or later.
+
+        Raises:
+            TimeoutError: it did not hold in time; the message has the last attempts.
+        """
+        give_up_at = time.monotonic() + timeout_s
+        with self._changed:
+            while not condition([attempt for attempt in self._attempts if attempt.began_at >= since]):
+                if not self._changed.wait(give_up_at - time.monotonic()):
+                    last = "\n".join(f"{item.caller} {item.status} {item.outcomes}" for item in self._attempts[-10:])
+                    msg = f"not within {timeout_s:g} s: {what}; the last attempts:\n{last}"
+                    raise TimeoutError(msg)
+
+
+def failures_by_reason(attempts: Iterable[Attempt]) -> Counter[str]:
+    """Count the records that the gateway told to have failed."""
+    return Counter(failure.reason for attempt in attempts for failure in attempt.failures)

@@ -1,0 +1,40 @@
+"""The processes of a running gateway, found by their parent."""
+
+from __future__ import annotations
+
+import psutil
+
+from tests.gateway.process import Gateway
+
+__all__ = ["alive", "envoy", "family", "memory_bytes", "workers"]
+
+
+def family(gateway: Gateway) -> list[psutil.Process]:
+    """Return every process of `gateway`, the supervisor first."""
+    supervisor = psutil.Process(gateway.pid)
+    return [supervisor, *supervisor.children(recursive=True)]
+
+
+def workers(gateway: Gateway) -> list[psutil.Process]:
+    """Return the worker processes of `gateway`."""
+    return [process for process in _children(gateway) if "twinpost_server.worker" in process.cmdline()]
+
+
+def envoy(gateway: Gateway) -> psutil.Process:
+    """Return the Envoy process of `gateway`; it must run."""
+    (process,) = (process for process in _children(gateway) if process.name() == "envoy")
+    return process
+
+
+def alive(process: psutil.Process) -> bool:
+    """Return whether `process` has not ended."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def memory_bytes(processes: list[psutil.Process]) -> int:
+    """Return the resident memory of `processes` together."""
+    return sum(process.memory_info().rss for process in processes)
+
+
+def _children(gateway: Gateway) -> list[psutil.Process]:
+    return [process for process in psutil.Process(gateway.pid).children() if alive(process)]

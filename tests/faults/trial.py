@@ -1,0 +1,141 @@
+"""A trial: one gateway, the topics and callers of one test, and the judgement at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from tests.brokers.ledger import read_topic
+from tests.faults.callers import Caller, NativeCaller, RestCaller
+from tests.faults.fault_cluster import FaultCluster
+from tests.faults.journal import Attempt, Journal, SentRecord
+from tests.faults.judge import judged
+from tests.faults.load import Load, LoadShape
+from tests.faults.table import Row, worst_gap_s
+from tests.gateway.process import Gateway
+
+__all__ = ["REQUEST_TIMEOUT_S", "Trial"]
+
+REQUEST_TIMEOUT_S = 10.0
+"""The gateway's deadline in trials: shorter than the default, so that outages are told sooner."""
+
+
+class Trial:
+    """What one test works with.
+
+    Attributes:
+        cluster: the brokers and the network.
+        journal: of every caller of the trial.
+    """
+
+    def __init__(
+        self, cluster: FaultCluster, directory: Path, settings: Mapping[str, Mapping[str, Any]], stem: str
+    ) -> None:
+        """Prepare; `settings` are those of every gateway, `stem` begins the names of topics."""
+        self.cluster = cluster
+        self.journal = Journal()
+        self.directory = directory
+        self._settings = settings
+        self._stem = stem
+        self._topics: list[str] = []
+        self._gateways: list[Gateway] = []
+        self._load: Load | None = None
+        self._over_at: float | None = None
+        self._numbers = count()
+
+    def start_gateway(self, *, ready: bool = True, **sections: Mapping[str, Any]) -> Gateway:
+        """Start a gateway with the trial's settings and, section by section, those of `sections` above them."""
+        settings = {**self._settings}
+        for section, values in sections.items():
+            settings[section] = {**settings.get(section, {}), **values}
+        directory = self.directory / f"gateway-{len(self._gateways)}"
+        directory.mkdir()
+        gateway = Gateway.serve(directory, settings, ready=ready)
+        self._gateways.append(gateway)
+        return gateway
+
+    def create_topic(self, *, partitions: int = 6, config: Mapping[str, str] | None = None) -> str:
+        """Create a topic that will be judged, replicated three times, and return its name."""
+        name = self.new_name()
+        self.cluster.kafka.create_topic(name, partitions=partitions, config=config)
+        self.cluster.wait_until_whole([name])
+        return name
+
+    def new_name(self) -> str:
+        """Return the name of a topic that will be judged, for the caller to create."""
+        self._topics.append(f"{self._stem}-{len(self._topics)}")
+        return self._topics[-1]
+
+    @contextmanager
+    def load(self, gateway: Gateway, topic: str, **shape: Any) -> Iterator[Load]:  # noqa: ANN401 - LoadShape's fields
+        """Run load on `topic`; its service is what the table tells of."""
+        with Load.running(gateway, topic, self.journal, LoadShape(**shape)) as load:
+            self._load = load
+            yield load
+
+    @contextmanager
+    def callers(self, gateway: Gateway) -> Iterator[tuple[Caller, Caller]]:
+        """Open a caller of REST and one of gRPC."""
+        callers = RestCaller("one-rest", gateway.port), NativeCaller("one-grpc", gateway.address)
+        try:
+            yield callers
+        finally:
+            for caller in callers:
+                caller.close()
+
+    def record(self, topic: str, *, key: bytes | None = b"one", value_bytes: int = 0) -> SentRecord:
+        """Return a record that no other is like, of `value_bytes` bytes or a few."""
+        return SentRecord(topic, key, f"{next(self._numbers)}/".encode().ljust(value_bytes, b"."))
+
+    def send(self, caller: Caller, records: Sequence[SentRecord], *, timeout_s: float = REQUEST_TIMEOUT_S) -> Attempt:
+        """Send one request and note it in the journal."""
+        attempt = caller.send(records[0].topic, records, timeout_s=timeout_s)
+        self.journal.add(attempt)
+        return attempt
+
+    def fault_is_over(self) -> float:
+        """Note that from now on the gateway is to recover; return the time."""
+        self._over_at = time.monotonic()
+        return self._over_at
+
+    def judge(self, fault: str, tell: Callable[[Row], None]) -> Row:
+        """Compare every answer with the log, tell the row of the table, and fail unless they agree."""
+        attempts = self.journal.attempts()
+        bootstrap = self.cluster.kafka.bootstrap_servers
+        log = [record for topic in self._topics for record in read_topic(bootstrap, topic)]
+        verdict = judged(attempts, log)
+        callers = [] if self._load is None else self._load.callers
+        row = Row(
+            fault,
+            attempts,
+            verdict,
+            worst_gap_s(attempts, callers) if callers else None,
+            self._recovery_s(attempts, callers) if callers else None,
+        )
+        tell(row)
+        assert {} == verdict.disagreements
+        return row
+
+    def close(self) -> None:
+        """Stop what still runs."""
+        for gateway in self._gateways:
+            gateway.stop()
+
+    def _recovery_s(self, attempts: Sequence[Attempt], callers: Sequence[str]) -> float | None:
+        """Return how long after the fault the last caller was served again, and served from then on."""
+        if self._over_at is None:
+            return None
+        return max(
+            _served_again_at([attempt for attempt in attempts if attempt.caller == caller], self._over_at)
+            for caller in callers
+        ) - self._over_at
+
+
+def _served_again_at(attempts: Sequence[Attempt], over_at: float) -> float:
+    failed_at = [attempt.ended_at for attempt in attempts if not attempt.acknowledged and attempt.ended_at > over_at]
+    since = max(failed_at, default=over_at)
+    return min((attempt.ended_at for attempt in attempts if attempt.acknowledged and attempt.ended_at > since), default=float("inf"))

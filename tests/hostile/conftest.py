@@ -1,0 +1,37 @@
+"""The gateway under attack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hostile.besieged import Besieged, open_files_raised
+
+_HERE = "tests/hostile/"
+_OPEN_FILES = 24_000
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all tests of this folder to one worker of pytest-xdist, so that the shared gateway is started once."""
+    for item in items:
+        if item.nodeid.startswith(_HERE):
+            item.add_marker(pytest.mark.xdist_group("hostile"))
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+    """One gateway with default limits and little patience with bodies."""
+    with (
+        open_files_raised(_OPEN_FILES),
+        Besieged.running(tmp_path_factory.mktemp("besieged"), {}) as running,
+    ):
+        yield running
+
+
+@pytest.fixture
+def besieged(shared_gateway: Besieged) -> Iterator[Besieged]:
+    """The gateway to attack; afterwards it must be as well as before."""
+    yield shared_gateway
+    shared_gateway.assert_unharmed()

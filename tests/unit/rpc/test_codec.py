@@ -1,0 +1,105 @@
+"""Protobuf to records, and outcomes to Protobuf."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pytest
+
+from tests.unit.rpc.served import LIMITS
+from twinpost.v1 import producer_service_pb2, record_pb2
+from twinpost_server.core.errors import Delivered, Failure, Reason, RequestFailed
+from twinpost_server.core.records import Header, Record, RecordMetadata
+from twinpost_server.rpc.codec import decode_request, decode_step, encode_response, encode_step
+
+FULL = Record(b"v", "t", b"k", 3, 4, [Header("h", b"\xff"), Header("h", None), Header("", b"")])
+BARE = Record(None, "t")
+FULL_MESSAGE = record_pb2.Record(
+    topic="t",
+    partition=3,
+    timestamp=4,
+    key=b"k",
+    value=b"v",
+    headers=[record_pb2.Header(key="h", value=b"\xff"), record_pb2.Header(key="h"), record_pb2.Header(value=b"")],
+)
+
+
+def test_request_is_decoded_field_by_field() -> None:
+    """Absent stays absent."""
+    request = producer_service_pb2.ProduceRequest(records=[FULL_MESSAGE, record_pb2.Record(topic="t")])
+    assert [FULL, BARE] == decode_request(request.SerializeToString(), LIMITS)
+
+
+def test_zeroes_and_empties_are_not_absent() -> None:
+    """Presence is told apart from content."""
+    message = record_pb2.Record(partition=0, timestamp=0, key=b"", value=b"")
+    data = producer_service_pb2.ProduceRequest(records=[message]).SerializeToString()
+    assert [Record(b"", "", b"", 0, 0, None)] == decode_request(data, LIMITS)
+
+
+def test_step_is_decoded_with_its_sequence() -> None:
+    """Which may be any of 64 bits."""
+    request = producer_service_pb2.ProduceStreamRequest(sequence=2**64 - 1, records=[FULL_MESSAGE])
+    assert (2**64 - 1, [FULL], []) == decode_step(request.SerializeToString(), LIMITS)
+
+
+def test_step_over_a_limit_is_refused_by_its_sequence() -> None:
+    """The stream goes on, and the answer is no longer than the limit."""
+    request = producer_service_pb2.ProduceStreamRequest(sequence=7, records=[FULL_MESSAGE] * 1001)
+    sequence, records, refused = decode_step(request.SerializeToString(), LIMITS)
+    assert (7, [], 1000) == (sequence, records, len(refused))
+    assert {Reason.REQUEST_TOO_LARGE} == {outcome.reason for outcome in refused if isinstance(outcome, Failure)}
+
+
+@pytest.mark.parametrize("decode", [decode_request, decode_step])
+def test_what_is_no_message_is_malformed(decode: object) -> None:
+    """By either door."""
+    assert callable(decode)
+    with pytest.raises(RequestFailed) as refused:
+        decode(b"\xff", LIMITS)
+    assert Reason.MALFORMED_REQUEST is refused.value.failure.reason
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"\n\x00" * 500_000, Reason.REQUEST_TOO_LARGE, id="empty records"),
+        pytest.param(b"\n\xc0\x84\x3d" + b"2\x00" * 500_000, Reason.INVALID_RECORD, id="empty headers of one record"),
+    ],
+)
+def test_a_million_bytes_of_nothing_cost_no_time(data: bytes, reason: Reason) -> None:
+    """Two bytes on the wire must not become hundreds in memory."""
+    limits = dataclasses.replace(LIMITS, request_records_max=10_000)
+    started_at = time.process_time()
+    with pytest.raises(RequestFailed) as refused:
+        decode_request(data, limits)
+    assert reason is refused.value.failure.reason
+    assert time.process_time() - started_at < 0.5
+
+
+@pytest.mark.parametrize("reason", Reason)
+@pytest.mark.parametrize("delivered", Delivered)
+def test_every_failure_has_its_place_in_the_contract(reason: Reason, delivered: Delivered) -> None:
+    """No reason is lost between the core and the wire."""
+    failure = Failure(reason=reason, message="why", delivered=delivered)
+    (result,) = producer_service_pb2.ProduceResponse.FromString(encode_response([failure])).results
+    told = result.error
+    expected = (f"ERROR_REASON_{reason}", f"DELIVERED_{delivered.name}", "why", failure.retriable)
+    names = (record_pb2.ErrorReason.Name(told.reason), record_pb2.Delivered.Name(told.delivered))
+    assert expected == (*names, told.message, told.retriable)
+
+
+def test_outcomes_are_encoded_in_order() -> None:
+    """Metadata exact to the last of 64 bits."""
+    largest = 2**63 - 1
+    outcomes = [RecordMetadata("t", 2**31 - 1, largest, largest), Failure(reason=Reason.INTERNAL, message="x")]
+    answer = producer_service_pb2.ProduceStreamResponse.FromString(encode_step(5, outcomes))
+    expected = record_pb2.RecordMetadata(topic="t", partition=2**31 - 1, offset=largest, timestamp=largest)
+    assert (5, ["metadata", "error"]) == (answer.sequence, [result.WhichOneof("result") for result in answer.results])
+    assert expected == answer.results[0].metadata
+
+
+def test_no_outcomes_are_an_empty_answer() -> None:
+    """Nothing in, nothing out."""
+    assert [] == list(producer_service_pb2.ProduceResponse.FromString(encode_response([])).results)

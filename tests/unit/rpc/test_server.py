@@ -1,0 +1,43 @@
+"""The server itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from grpc import StatusCode, aio
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from tests.unit.rpc.served import Gateway
+
+
+async def test_reflection_shows_the_native_service_and_health(gateway: Gateway) -> None:
+    """The REST service stays out of sight: it is no API of its own."""
+
+    async def requests() -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+
+    calls = reflection_pb2_grpc.ServerReflectionStub(gateway.channel).ServerReflectionInfo(requests())
+    names = {service.name async for answer in calls for service in answer.list_services_response.service}
+    expected = {
+        "twinpost.v1.ProducerService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+    assert expected == names
+
+
+@pytest.mark.parametrize("method", ["twinpost.v1.ProducerService/Nothing", "twinpost.v2.ProducerService/Produce"])
+async def test_unknown_method_is_unimplemented(gateway: Gateway, method: str) -> None:
+    """As every gRPC server says it."""
+    with pytest.raises(aio.AioRpcError) as refused:
+        await gateway.call(b"", method=method)
+    assert StatusCode.UNIMPLEMENTED is refused.value.code()
+
+
+async def test_long_request_target_travels_in_metadata(gateway: Gateway) -> None:
+    """A message of 60 KiB in the path, percent-encoded or not, is taken; grpc's own bound is 16."""
+    answer = await gateway.rest("GET", f"/produce/one/{'%41' * 3000}")
+    assert (200, [b"A" * 3000]) == (answer.status, [stored.value for stored in gateway.sink.records])
+    target = f"/produce/one/{'a' * 60_000}"
+    assert 413 == (await gateway.rest("GET", target)).status
