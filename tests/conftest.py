@@ -29,6 +29,7 @@ _GROUPS = {
 _TOPIC_LENGTH_MAX = 200
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group tests by the shared processes they use, for pytest-xdist."""
     for item in items:

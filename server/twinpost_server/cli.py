@@ -149,6 +149,9 @@ _users_file = click.option(
 )
 
 
+_RATE: Final = click.FloatRange(min=0, min_open=True, max=1e15)
+
+
 def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
     if problem := name_problem(name):
         raise click.BadParameter(problem)
@@ -175,23 +178,37 @@ def _checked_topics(_context: click.Context, _parameter: click.Parameter, topics
     callback=_checked_topics,
     help="A topic that the user may write, or a prefix such as 'orders.*'; as often as needed. Without: every topic.",
 )
-@click.option("--replace", is_flag=True, help="If the user exists, change the password, and the topics if given.")
-@click.option("--keep-password", is_flag=True, help="With --replace: change the topics alone.")
+@click.option(
+    "--records-per-s", type=_RATE, help="How many records the user may send each second. Without: any number."
+)
+@click.option("--bytes-per-s", type=_RATE, help="How many bytes of records the user may send each second. Likewise.")
+@click.option("--replace", is_flag=True, help="If the user exists, change the password, and what else is given.")
+@click.option("--keep-password", is_flag=True, help="With --replace: change what else is given, alone.")
 @click.option("--password-stdin", is_flag=True, help="Take the password from standard input, the first line of it.")
-def user_add(
-    name: str, file: Path, topics: tuple[str, ...], *, replace: bool, keep_password: bool, password_stdin: bool
+def user_add(  # noqa: PLR0913 - a parameter per option
+    name: str,
+    file: Path,
+    topics: tuple[str, ...],
+    *,
+    records_per_s: float | None,
+    bytes_per_s: float | None,
+    replace: bool,
+    keep_password: bool,
+    password_stdin: bool,
 ) -> None:
     """Add the user NAME.
 
     The password is asked for. Where standard input is no terminal, it is the first line of that.
     """
-    if keep_password and not (replace and topics):
-        msg = "--keep-password needs --replace, and at least one --topic to change"
+    rates = {"records_per_s": records_per_s, "bytes_per_s": bytes_per_s}
+    given = {name: rate for name, rate in rates.items() if rate is not None}
+    if keep_password and not (replace and (topics or given)):
+        msg = "--keep-password needs --replace, and a --topic or a rate to change"
         raise click.UsageError(msg)
     if not replace:
         require_absent(file, name)  # which is better said before somebody has thought of a password
     password_hash = None if keep_password else hash_password(_read_password(from_stdin=password_stdin))
-    written = put_user(file, name, password_hash=password_hash, topics=topics or None, replace=replace)
+    written = put_user(file, name, password_hash=password_hash, topics=topics or None, rates=given, replace=replace)
     show_notice(_stdout(), f"{file}: {name} may write {', '.join(written.topics)}")
 
 

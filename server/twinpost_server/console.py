@@ -7,12 +7,11 @@ output is not a terminal, nor where NO_COLOR is set (no-color.org).
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from twinpost_server import __version__
 from twinpost_server.config.faults import ConfigError
-from twinpost_server.security.users import Users
+from twinpost_server.security.users import RATES, Users
 
 __all__ = ["show_error", "show_faults", "show_notice", "show_started", "show_users"]
 
@@ -31,9 +30,9 @@ def show_started(
         user: who may call, in words.
         example: a command line to paste; it is written on one line, unchanged.
     """
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim")
-    facts.add_column(overflow="fold")
+    console.print()
+    console.print(Text.assemble((f"twinpost {__version__}", "bold"), " serves"))
+    console.print()
     for name, fact, style in (
         ("REST", address, "cyan"),
         ("gRPC", grpc_address, "cyan"),
@@ -41,11 +40,7 @@ def show_started(
         ("Workers", str(workers), ""),
         ("User", user, ""),
     ):
-        facts.add_row(f"  {name}", Text(fact, style))
-    console.print()
-    console.print(Text.assemble((f"twinpost {__version__}", "bold"), " serves"))
-    console.print()
-    console.print(facts)
+        console.print(Text.assemble((f"  {name:<9}", "dim"), (fact, style)), soft_wrap=True)
     console.print()
     console.print("  Try it:", style="dim", highlight=False)
     console.print()
@@ -81,7 +76,9 @@ def show_faults(console: Console, error: ConfigError) -> None:
 
 
 def show_users(console: Console, users: Users) -> None:
-    """Write a line for each user, with the topics that the user may write."""
+    """Write a line for each user, with the topics that the user may write and the quota, if any."""
     width = max(map(len, users), default=0)
     for name, user in sorted(users.items()):
-        console.print(Text.assemble((f"{name:<{width}}", "bold"), "  ", ", ".join(user.topics)), soft_wrap=True)
+        rates = [f"{value:g} {rate}" for rate in RATES if (value := getattr(user, rate)) is not None]
+        facts = "; ".join([", ".join(user.topics), *rates])
+        console.print(Text.assemble((f"{name:<{width}}", "bold"), "  ", facts), soft_wrap=True)

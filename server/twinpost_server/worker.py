@@ -62,7 +62,8 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
 
         background = await stack.enter_async_context(asyncio.TaskGroup())
         sink = KafkaSink(settings.kafka, settings.limits, timeouts, on_cluster_change=on_cluster_change)
-        authenticator = open_authenticator(settings.auth)
+        authenticator = open_authenticator(settings.auth, workers=settings.workers.count)
+        stack.callback(authenticator.close)
         watching = background.create_task(authenticator.watch())
 
         limits = Limits(

@@ -43,7 +43,8 @@ def brisk_front() -> Iterator[Front]:
     def edit(document: Document) -> None:
         document.replace((*HTTP, "request_headers_timeout"), "0.5s")
         document.replace((*HTTP, "stream_flush_timeout"), "0.5s")
-        document.replace((*ROUTES, "rest", "route", "timeout"), "1.5s")
+        for route in ("rest", "grpc-unary"):
+            document.replace((*ROUTES, route, "route", "timeout"), "1.5s")
         document.replace(
             ("static_resources", "listeners", "public", "per_connection_buffer_high_watermark_timeout"), "0.5s"
         )

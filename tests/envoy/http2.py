@@ -19,6 +19,7 @@ __all__ = [
     "frames",
     "get",
     "headers_frames",
+    "post",
     "rst_stream",
 ]
 
@@ -93,6 +94,11 @@ def get(path: bytes, *more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     return [(b":method", b"GET"), (b":scheme", b"http"), (b":path", path), (b":authority", b"test"), *more]
 
 
+def post(path: bytes, *more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a POST."""
+    return [(b":method", b"POST"), *get(path, *more)[1:]]
+
+
 def rst_stream(stream: int, code: int) -> bytes:
     """Return the frame that gives a stream up."""
     return frame(Kind.RST_STREAM, 0, stream, struct.pack(">I", code))
@@ -110,9 +116,10 @@ def frames(connection: socket.socket) -> Iterator[Frame]:
             yield Frame(kind, flags, int.from_bytes(number, "big"), stream.read(length))
 
 
-def exchange(connection: socket.socket, headers: Sequence[tuple[bytes, bytes]]) -> list[Frame]:
+def exchange(connection: socket.socket, headers: Sequence[tuple[bytes, bytes]], body: bytes = b"") -> list[Frame]:
     """Send one request over a new connection, and return all frames up to the end of its answer."""
-    connection.sendall(PREFACE + headers_frames(1, headers))
+    request = headers_frames(1, headers, ends_stream=not body)
+    connection.sendall(PREFACE + request + (frame(Kind.DATA, _END_STREAM, 1, body) if body else b""))
     answer = []
     for received in frames(connection):
         answer.append(received)

@@ -9,7 +9,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from tests.envoy.front import Front
+from tests.envoy import http2
+from tests.envoy.front import Front, eventually
 
 _PRODUCE = "/twinpost.v1.ProducerService/Produce"
 _STREAM = "/twinpost.v1.ProducerService/ProduceStream"
@@ -66,6 +67,50 @@ def test_the_grpc_services_speak_nothing_else(front: Front) -> None:
     for method in (b"GET", b"POST"):
         response = front.send(_PRODUCE.encode(), method, [(b"Content-Type", b"application/json")], b"{}")
         assert 404 == response.status
+
+
+@pytest.mark.parametrize(
+    ("header", "route"),
+    [((b"grpc-timeout", b"soon"), "grpc-bad-timeout"), ((b"grpc-encoding", b"br"), "grpc-bad-encoding")],
+)
+def test_what_grpc_cannot_parse_is_an_invalid_argument(front: Front, header: tuple[bytes, bytes], route: str) -> None:
+    """The worker would call it an internal error. No client library sends it."""
+    with front.connect() as connection:
+        http2.exchange(connection, http2.post(_PRODUCE.encode(), (b"content-type", b"application/grpc"), header))
+    eventually(lambda: route in [line.get("route") for line in front.log()])
+
+    code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert [code] == [line["grpc_status"] for line in front.log() if line.get("route") == route]
+
+
+def test_a_call_that_ends_within_its_message_is_answered(brisk_front: Front) -> None:
+    """By the worker or by the time-out of the route, since no other time-out is exceeded."""
+    headers = http2.post(_PRODUCE.encode(), (b"content-type", b"application/grpc"))
+    with brisk_front.connect() as connection:
+        answer = http2.exchange(connection, headers, body=b"\x00\x00\x00\x00\x09half")
+
+    assert answer[-1].ends_stream
+
+
+def test_a_worker_that_does_not_answer_a_call_leaves_it_unknown(brisk_front: Front) -> None:
+    """Its records may have been written."""
+    end = brisk_front.call(_PRODUCE, metadata=(("stub", "hang"),))
+
+    assert grpc.StatusCode.DEADLINE_EXCEEDED == end.code
+    assert ("DEADLINE_EXCEEDED", "unknown") == (end.error_info.reason, end.error_info.metadata["delivered"])
+
+
+def test_health_is_served_while_no_produce_is_taken(brisk_front: Front) -> None:
+    """Calls without credentials and calls that write have budgets of their own."""
+    with brisk_front.channel() as channel:
+        produce: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_PRODUCE)
+        calls = [produce.future(b"", metadata=(("stub", "hang"),)) for _ in range(2)]
+        eventually(lambda: 2 == brisk_front.stat("cluster.twinpost.upstream_rq_active"))
+
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED == brisk_front.call(_PRODUCE).code
+        assert grpc.StatusCode.OK == brisk_front.call("/grpc.health.v1.Health/Check").code
+        for call in calls:
+            call.cancel()
 
 
 def test_health_is_served(front: Front) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["Acknowledged", "Attempt", "Failed", "Journal", "Outcome", "SentRecord", "Unanswered"]
@@ -106,36 +105,20 @@ class Journal:
     def __init__(self) -> None:
         """Start with nothing."""
         self._attempts: list[Attempt] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     def add(self, attempt: Attempt) -> None:
         """Note an attempt that has ended."""
-        with self._changed:
+        with self._lock:
             self._attempts.append(attempt)
-            self._changed.notify_all()
 
-    def attempts(self, *, since: float = 0.0) -> list[Attempt]:
-        """Return the attempts that began at `since` or later."""
-        with self._changed:
-            return [attempt for attempt in self._attempts if attempt.began_at >= since]
+    def attempts(self) -> list[Attempt]:
+        """Return every attempt."""
+        with self._lock:
+            return list(self._attempts)
 
-    def wait_until(
-        self, condition: Callable[[list[Attempt]], bool], what: str, *, since: float, timeout_s: float
-    ) -> None:
-        """Return once `condition` holds for the attempts that began at `since` or later.
-
-        Raises:
-            TimeoutError: it did not hold in time; the message has the last attempts.
-        """
-        give_up_at = time.monotonic() + timeout_s
-        with self._changed:
-            while not condition([attempt for attempt in self._attempts if attempt.began_at >= since]):
-                if not self._changed.wait(give_up_at - time.monotonic()):
-                    last = "\n".join(f"{item.caller} {item.status} {item.outcomes}" for item in self._attempts[-10:])
-                    msg = f"not within {timeout_s:g} s: {what}; the last attempts:\n{last}"
-                    raise TimeoutError(msg)
-
-
-def failures_by_reason(attempts: Iterable[Attempt]) -> Counter[str]:
-    """Count the records that the gateway told to have failed."""
-    return Counter(failure.reason for attempt in attempts for failure in attempt.failures)
+    def since(self, moment: float) -> list[Attempt]:
+        """Return the attempts that began at `moment` or later."""
+        with self._lock:
+            ended_later = itertools.takewhile(lambda attempt: attempt.ended_at >= moment, reversed(self._attempts))
+            return [attempt for attempt in ended_later if attempt.began_at >= moment][::-1]

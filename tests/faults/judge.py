@@ -11,6 +11,8 @@ from tests.faults.journal import Acknowledged, Attempt, Failed, SentRecord
 
 __all__ = ["Verdict", "judged"]
 
+_SHOWN_MAX = 5
+
 
 @dataclass(slots=True)
 class Verdict:
@@ -34,7 +36,7 @@ class Verdict:
 
     @property
     def disagreements(self) -> dict[str, list[str]]:
-        """What is not as promised, by kind; empty where all is well."""
+        """What is not as promised, by kind, a few of each; empty where all is well."""
         kinds = {
             "lost": self.lost,
             "duplicated": self.duplicated,
@@ -43,7 +45,7 @@ class Verdict:
             "strange": self.strange,
             "disordered": self.disordered,
         }
-        return {kind: records for kind, records in kinds.items() if records}
+        return {kind: records[:_SHOWN_MAX] for kind, records in kinds.items() if records}
 
 
 def judged(attempts: Iterable[Attempt], log: Iterable[StoredRecord]) -> Verdict:

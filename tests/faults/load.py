@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tests.brokers.waiting import wait_for
 from tests.faults.callers import Caller, NativeCaller, RestCaller
 from tests.faults.journal import Attempt, Journal, SentRecord
 from tests.gateway.process import Gateway
@@ -26,14 +27,14 @@ class LoadShape:
         interval_s: between the beginnings of two requests of a caller, unless the answer takes longer.
         records: in each request.
         value_bytes: of each record, about.
-        timeout_s: each request's deadline.
+        timeout_s: each request's deadline; above the gateway's own, so that it is the gateway's answer that comes.
     """
 
     callers: int = 8
     interval_s: float = 0.08
     records: int = 3
     value_bytes: int = 100
-    timeout_s: float = 10.0
+    timeout_s: float = 15.0
 
 
 class Load:
@@ -42,6 +43,7 @@ class Load:
     Attributes:
         journal: what they sent and were told.
         callers: their names.
+        steady_at: since when every caller is served: credentials are known and connections stand.
     """
 
     def __init__(self, gateway: Gateway, topic: str, journal: Journal, shape: LoadShape) -> None:
@@ -49,6 +51,7 @@ class Load:
         self.journal = journal
         self._topic = topic
         self._shape = shape
+        self.steady_at = 0.0
         self._ended = threading.Event()
         numbers = range(shape.callers)
         # The name says which load it is, so that several may write to one topic, one after the other.
@@ -70,16 +73,21 @@ class Load:
             thread.start()
         try:
             load.wait_until_served()
+            load.steady_at = time.monotonic()
             yield load
         finally:
             load._ended.set()
             for thread in load._threads:
                 thread.join()
 
-    def attempts(self, *, since: float = 0.0) -> list[Attempt]:
+    def attempts(self) -> list[Attempt]:
         """Return the attempts of this load's callers."""
         names = set(self.callers)
-        return [attempt for attempt in self.journal.attempts(since=since) if attempt.caller in names]
+        return [attempt for attempt in self.journal.attempts() if attempt.caller in names]
+
+    def steady_attempts(self) -> list[Attempt]:
+        """Return the attempts since `steady_at`."""
+        return [attempt for attempt in self.attempts() if attempt.began_at >= self.steady_at]
 
     def wait_until_served(self, times: int = 3, *, timeout_s: float = _WAIT_S) -> None:
         """Return once every caller has been acknowledged `times` times in a row, with requests that begin from now on.
@@ -87,22 +95,39 @@ class Load:
         Raises:
             TimeoutError: it took longer than `timeout_s`.
         """
-        self.wait_until(
-            lambda attempts: all(_in_a_row(attempts, caller) >= times for caller in self.callers),
-            f"every caller acknowledged {times} times",
-            timeout_s=timeout_s,
-        )
+        self.wait_until_each(lambda attempt: attempt.acknowledged, times, "acknowledged", timeout_s=timeout_s)
 
-    def wait_until(
-        self, condition: Callable[[list[Attempt]], bool], what: str, *, since: float | None = None, timeout_s: float = _WAIT_S
+    def wait_until_each(
+        self, holds: Callable[[Attempt], bool], times: int, what: str, *, timeout_s: float = _WAIT_S
     ) -> None:
-        """Return once `condition` holds for the attempts that began at `since`, or else from now on.
+        """Return once `holds` is true of `times` attempts in a row of every caller, which begin from now on.
+
+        Raises:
+            TimeoutError: it took longer than `timeout_s`; the message has the last attempts.
+        """
+        moment = time.monotonic()
+
+        def each_in_a_row() -> bool:
+            counts = dict.fromkeys(self.callers, 0)
+            for attempt in self.journal.since(moment):
+                # A count that is reached stays.
+                if attempt.caller in counts and counts[attempt.caller] < times:
+                    counts[attempt.caller] = counts[attempt.caller] + 1 if holds(attempt) else 0
+            return min(counts.values()) >= times
+
+        def told() -> str:
+            last = "\n".join(f"{item.caller} {item.status} {item.outcomes}" for item in self.journal.attempts()[-10:])
+            return f"every caller {what} {times} times in a row; the last attempts:\n{last}"
+
+        wait_for(each_in_a_row, told, timeout_s=timeout_s)
+
+    def wait_until_any(self, holds: Callable[[Attempt], bool], what: str, *, timeout_s: float = _WAIT_S) -> None:
+        """Return once `holds` is true of an attempt, however long ago.
 
         Raises:
             TimeoutError: it took longer than `timeout_s`.
         """
-        since = time.monotonic() if since is None else since
-        self.journal.wait_until(condition, what, since=since, timeout_s=timeout_s)
+        wait_for(lambda: any(map(holds, self.attempts())), what, timeout_s=timeout_s)
 
     def _call(self, caller: Caller, offset: float) -> None:
         shape = self._shape
@@ -123,11 +148,3 @@ class Load:
             value += b"\xff\x00"
             headers = (*headers, ("none", None))
         return SentRecord(self._topic, name.encode(), value, tuple(headers))
-
-
-def _in_a_row(attempts: list[Attempt], caller: str) -> int:
-    count = 0
-    for attempt in attempts:
-        if attempt.caller == caller:
-            count = count + 1 if attempt.acknowledged else 0
-    return count

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.faults.journal import Acknowledged, Attempt, Failed, Unanswered
 from tests.faults.judge import Verdict
@@ -74,18 +75,21 @@ def rendered(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def worst_gap_s(attempts: Sequence[Attempt], callers: Sequence[str]) -> float:
-    """Return the longest time, in seconds, that one of `callers` had no acknowledgement.
+def worst_gap_s(attempts: Sequence[Attempt]) -> float:
+    """Return the longest time, in seconds, that a caller of `attempts` had no acknowledgement.
 
     It counts from the caller's first request to its last answer. A caller is as good as a key, and so a partition.
     """
-    return max(_gap_s([attempt for attempt in attempts if attempt.caller == caller]) for caller in callers)
+    by_caller: defaultdict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        by_caller[attempt.caller].append(attempt)
+    return max(map(_gap_s, by_caller.values()))
 
 
 def _gap_s(attempts: Sequence[Attempt]) -> float:
     served_at = [attempt.ended_at for attempt in attempts if attempt.acknowledged]
     marks = [attempts[0].began_at, *served_at, attempts[-1].ended_at]
-    return max(later - sooner for sooner, later in zip(marks, marks[1:], strict=False))
+    return max(later - sooner for sooner, later in pairwise(marks))
 
 
 def _seconds(value: float | None) -> str:

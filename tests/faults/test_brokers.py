@@ -35,7 +35,9 @@ def test_01_broker_killed_between_append_and_ack(trial: Trial, tell: Callable[[R
         leader.process.kill()
         killed_at = trial.fault_is_over()
         wait_for(
-            lambda: leader.node_id not in cluster.kafka.client.leaders(topic).values() and _all_led(trial, topic),
+            lambda: set(led) <= {
+                number for number, node in cluster.kafka.client.leaders(topic).items() if node != leader.node_id
+            },
             "new leaders",
             timeout_s=_ELECTION_TIMEOUT_S,
         )
@@ -94,22 +96,22 @@ def test_03_in_sync_replicas_below_the_minimum(trial: Trial, tell: Callable[[Row
     with trial.load(gateway, topic) as load:
         cluster.kafka.nodes[3].process.kill()
         killed_at = time.monotonic()
-        load.wait_until(
-            lambda attempts: all(_refused_in_a_row(attempts, caller) >= 3 for caller in load.callers),
-            "every caller refused at once",
-        )
-        short = trial.journal.attempts(since=killed_at)
+        load.wait_until_each(_refused, 3, "refused before anything was sent")
+        short_until = time.monotonic()
         cluster.start_all()
         cluster.wait_until_whole([topic])
         trial.fault_is_over()
         load.wait_until_served()
 
     trial.judge("03 in-sync replicas below min.insync.replicas", tell)
+    short = [attempt for attempt in trial.journal.attempts() if killed_at < attempt.ended_at < short_until]
+    assert [] == [attempt for attempt in short if attempt.acknowledged and attempt.began_at > killed_at]
+    short = [attempt for attempt in short if not attempt.acknowledged]
     failures = [failure for attempt in short for failure in attempt.failures]
-    assert [] == [attempt for attempt in short if attempt.acknowledged]
     assert {"NOT_ENOUGH_REPLICAS"} == {failure.reason for failure in failures}
     assert {"no", "unknown"} == {failure.delivered for failure in failures}
-    assert {"503", "UNAVAILABLE"} == {attempt.status for attempt in short}
+    # A request of which some records were acknowledged just in time is OK on gRPC.
+    assert {"503", "UNAVAILABLE"} <= {attempt.status for attempt in short} <= {"503", "UNAVAILABLE", "OK"}
     refused = [attempt.took_s for attempt in short if attempt.failures[0].delivered == "no"]
     assert _most(refused) < within_s(0.1)
 
@@ -126,10 +128,14 @@ def test_04_all_brokers_down_at_start(trial: Trial, tell: Callable[[Row], None])
         for caller in callers:
             first = trial.send(caller, [trial.record(topic)])
             assert first.took_s < within_s(REQUEST_TIMEOUT_S)
-            later = trial.send(caller, [trial.record(topic)])
-            assert [Failed("BROKERS_UNAVAILABLE", "no")] == first.outcomes == later.outcomes
-            assert later.status in {"503", "UNAVAILABLE"}
-            assert later.took_s < within_s(0.1)
+            # By now each worker has verified the password, which takes its time once.
+            trial.send(caller, [trial.record(topic)])
+            later = [trial.send(caller, [trial.record(topic)]) for _ in range(20)]
+            assert {Failed("BROKERS_UNAVAILABLE", "no")} == {
+                outcome for attempt in (first, *later) for outcome in attempt.outcomes
+            }
+            assert {attempt.status for attempt in later} < {"503", "UNAVAILABLE"}
+            assert _most([attempt.took_s for attempt in later]) < within_s(0.1)
     cluster.start_all()
     answering_at = time.monotonic()
     gateway.wait_until_ready()
@@ -153,15 +159,10 @@ def test_04_all_brokers_down_while_running(trial: Trial, tell: Callable[[Row], N
         killed_at = time.monotonic()
         gateway.wait_until_not_ready()
         known_at = time.monotonic()
-        load.wait_until(
-            lambda attempts: all(
-                any(attempt.caller == caller and attempt.began_at > killed_at + OUTAGE_S for attempt in attempts)
-                for caller in load.callers
-            ),
-            "the outage has lasted long enough",
-            timeout_s=OUTAGE_S + 60,
+        load.wait_until_each(
+            lambda attempt: attempt.began_at > killed_at + OUTAGE_S, 3, "tried late in the outage", timeout_s=OUTAGE_S + 60
         )
-        away = trial.journal.attempts(since=killed_at)
+        away = trial.journal.since(killed_at)
         memory_after = memory_bytes(family)
         cluster.start_all()
         answering_at = trial.fault_is_over()
@@ -192,17 +193,9 @@ def _appended_only(trial: Trial, topic: str, partitions: list[int]) -> bool:
     return any(ends[number] > told.get(number, 0) for number in partitions)
 
 
-def _all_led(trial: Trial, topic: str) -> bool:
-    return len(trial.cluster.kafka.client.leaders(topic)) == len(trial.cluster.ends(topic))
-
-
-def _refused_in_a_row(attempts: list[Attempt], caller: str) -> int:
-    count = 0
-    for attempt in attempts:
-        if attempt.caller == caller:
-            refused = all(failure.delivered == "no" for failure in attempt.failures)
-            count = count + 1 if attempt.failures and refused else 0
-    return count
+def _refused(attempt: Attempt) -> bool:
+    """Return whether `attempt` was answered with failures that leave no doubt."""
+    return bool(attempt.failures) and all(failure.delivered == "no" for failure in attempt.failures)
 
 
 def _most(times_s: list[float]) -> float:

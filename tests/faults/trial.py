@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from pprint import pformat
 from typing import Any
+
+import pytest
 
 from tests.brokers.ledger import read_topic
 from tests.faults.callers import Caller, NativeCaller, RestCaller
@@ -108,16 +112,17 @@ class Trial:
         bootstrap = self.cluster.kafka.bootstrap_servers
         log = [record for topic in self._topics for record in read_topic(bootstrap, topic)]
         verdict = judged(attempts, log)
-        callers = [] if self._load is None else self._load.callers
+        under_load = [] if self._load is None else self._load.steady_attempts()
         row = Row(
             fault,
             attempts,
             verdict,
-            worst_gap_s(attempts, callers) if callers else None,
-            self._recovery_s(attempts, callers) if callers else None,
+            worst_gap_s(under_load) if under_load else None,
+            None if self._over_at is None else _recovery_s(under_load, self._over_at),
         )
         tell(row)
-        assert {} == verdict.disagreements
+        if verdict.disagreements:
+            pytest.fail(f"answers and log disagree:\n{pformat(verdict.disagreements, width=200)}")
         return row
 
     def close(self) -> None:
@@ -125,17 +130,14 @@ class Trial:
         for gateway in self._gateways:
             gateway.stop()
 
-    def _recovery_s(self, attempts: Sequence[Attempt], callers: Sequence[str]) -> float | None:
-        """Return how long after the fault the last caller was served again, and served from then on."""
-        if self._over_at is None:
-            return None
-        return max(
-            _served_again_at([attempt for attempt in attempts if attempt.caller == caller], self._over_at)
-            for caller in callers
-        ) - self._over_at
 
-
-def _served_again_at(attempts: Sequence[Attempt], over_at: float) -> float:
-    failed_at = [attempt.ended_at for attempt in attempts if not attempt.acknowledged and attempt.ended_at > over_at]
-    since = max(failed_at, default=over_at)
-    return min((attempt.ended_at for attempt in attempts if attempt.acknowledged and attempt.ended_at > since), default=float("inf"))
+def _recovery_s(attempts: Sequence[Attempt], over_at: float) -> float:
+    """Return how long after `over_at` the last caller was served again, and from then on."""
+    served_at = {}
+    for caller in {attempt.caller for attempt in attempts}:
+        of_caller = [attempt for attempt in attempts if attempt.caller == caller and attempt.ended_at > over_at]
+        failed_at = max((attempt.ended_at for attempt in of_caller if not attempt.acknowledged), default=over_at)
+        served_at[caller] = min(
+            (attempt.ended_at for attempt in of_caller if attempt.ended_at > failed_at), default=math.inf
+        )
+    return max(served_at.values()) - over_at

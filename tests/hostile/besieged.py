@@ -103,7 +103,9 @@ class Besieged:
                 return 200 == self.produce().status
             return False
 
-        wait_for(served, lambda: f"a good message stored; the gateway's log: {self.gateway.log()[-2000:]}", timeout_s=10)
+        wait_for(
+            served, lambda: f"a good message stored; the gateway's log: {self.gateway.log()[-2000:]}", timeout_s=10
+        )
         assert self._pids == self._running()
 
     def _running(self) -> set[int]:

@@ -53,7 +53,9 @@ def request(
     return b"\r\n".join([*head, b"", body or b""])
 
 
-def exchange(besieged: Besieged, data: bytes, *, responses: int = 1, ends: bool = False, wait_s: float = 10) -> Exchange:
+def exchange(
+    besieged: Besieged, data: bytes, *, responses: int = 1, ends: bool = False, wait_s: float = 10
+) -> Exchange:
     """Send `data` over a connection of its own and return what comes back.
 
     Args:

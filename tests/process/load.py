@@ -19,6 +19,7 @@ from twinpost.v1 import producer_service_pb2, producer_service_pb2_grpc, record_
 __all__ = ["Load"]
 
 _TIMEOUT_S = 20.0
+_PAUSE_S = 0.005
 
 
 @dataclass
@@ -26,10 +27,12 @@ class Load:
     """What became of the records of a load, by value.
 
     Attributes:
+        begun: sent, or about to be.
         acknowledged: stored, says the gateway.
         failed: anything else, with what came instead of an acknowledgement.
     """
 
+    begun: list[str] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -56,6 +59,11 @@ class Load:
             load._stopping.set()
             for thread in threads:
                 thread.join()
+
+    @property
+    def under_way(self) -> int:
+        """How many records are sent and not answered yet."""
+        return len(self.begun) - len(self.acknowledged) - len(self.failed)
 
     @property
     def failures(self) -> Counter[str]:
@@ -98,12 +106,14 @@ class Load:
         for number in count():
             if self._stopping.is_set():
                 return
-            yield f"{name} {number}"
+            value = f"{name} {number}"
+            self.begun.append(value)
+            yield value
 
     def _note(self, value: str, failure: str | None) -> None:
         if failure is None:
             self.acknowledged.append(value)
         else:
             self.failed[value] = failure
-            # A caller that is refused does not come again at once.
-            self._stopping.wait(0.01)
+        # The load is to be steady, not to take the processor from the processes under test.
+        self._stopping.wait(_PAUSE_S)

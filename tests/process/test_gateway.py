@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,11 +44,11 @@ def test_ctrl_c_ends_everything_within_five_seconds(tmp_path: Path, temporary_ro
     with WatchedGateway.dev(tmp_path) as gateway:
         gateway.wait_until_ready()
         counts = [len(gateway.workers()), len(gateway.envoys()), len(gateway.brokers()), len(gateway.processes())]
-        assert counts == [1, 1, 1, 3]
+        assert [1, 1, 1, 3] == counts
         gateway.send(signal.SIGINT)
-        assert gateway.ended(within_s=5) == 0
-        assert gateway.left() == []
-        assert list(temporary_root.iterdir()) == []
+        assert 0 == gateway.ended(within_s=5)
+        assert [] == gateway.left()
+        assert [] == list(temporary_root.iterdir())
         assert f"http://127.0.0.1:{gateway.port}/produce/greetings/hello_kafka -u myuser:mypass" in gateway.log()
 
 
@@ -59,8 +58,8 @@ def test_ctrl_c_during_the_start_ends_everything(tmp_path: Path, moment: str) ->
     with WatchedGateway.dev(tmp_path) as gateway:
         wait_for(lambda: bool(getattr(gateway, moment)()), f"the first of {moment}", timeout_s=READY_S)
         gateway.send(signal.SIGINT)
-        assert gateway.ended(within_s=5) == 0
-        assert gateway.left() == []
+        assert 0 == gateway.ended(within_s=5)
+        assert [] == gateway.left()
         assert "Traceback" not in gateway.log()
 
 
@@ -82,7 +81,7 @@ def test_killed_envoy_costs_less_than_three_seconds(two_workers: WatchedGateway)
     (victim,) = two_workers.envoys()
     victim.kill()
     assert two_workers.outage_s() < OUTAGE_MAX_S
-    assert two_workers.workers() == workers
+    assert workers == two_workers.workers()
     two_workers.wait_until_ready()
 
 
@@ -109,8 +108,8 @@ def test_lost_broker_ends_the_gateway_with_the_reason(tmp_path: Path) -> None:
     with WatchedGateway.dev(tmp_path) as gateway:
         gateway.wait_until_ready()
         gateway.brokers()[0].kill()
-        assert gateway.ended(within_s=10) == 1
-        assert gateway.left() == []
+        assert 1 == gateway.ended(within_s=10)
+        assert [] == gateway.left()
         assert "embedded broker was ended by SIGKILL: its records were in memory and are gone" in gateway.log()
 
 
@@ -120,8 +119,8 @@ def test_crash_loop_ends_the_gateway_with_the_reason(tmp_path: Path, embedded_br
     with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
         gateway.wait_until_ready()
         gateway.workers()[0].kill()
-        assert gateway.ended(within_s=10) == 1
-        assert gateway.left() == []
+        assert 1 == gateway.ended(within_s=10)
+        assert [] == gateway.left()
         assert "worker 0 was ended by SIGKILL: that was failure 1 within 60 s" in gateway.log()
 
 
@@ -133,9 +132,9 @@ def test_port_in_use_is_told_before_anything_starts(tmp_path: Path, flag: str) -
         ports = {"--port": str(free_port()), "--kafka-port": "0"} | {flag: str(port)}
         arguments = ["dev", *(word for pair in ports.items() for word in pair)]
         with WatchedGateway(arguments, directory=tmp_path, port=port) as gateway:
-            assert gateway.ended(within_s=READY_S) == 1
+            assert 1 == gateway.ended(within_s=READY_S)
             message = f"twinpost: cannot listen on 127.0.0.1:{port}: another process listens there; stop it, or choose"
-            assert gateway.log() == f"{message} another port with {flag}\n"
+            assert f"{message} another port with {flag}\n" == gateway.log()
 
 
 def test_configuration_that_envoy_refuses_is_shown(tmp_path: Path, embedded_broker: EmbeddedBroker) -> None:
@@ -145,8 +144,8 @@ def test_configuration_that_envoy_refuses_is_shown(tmp_path: Path, embedded_brok
     tls = {"cert_file": str(certificate), "key_file": str(certificate)}
     settings: dict[str, dict[str, object]] = {"listen": {"tls": tls}, "timeouts": {"drain_grace_s": 0}}
     with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
-        assert gateway.ended(within_s=READY_S) == 1
-        assert gateway.left() == []
+        assert 1 == gateway.ended(within_s=READY_S)
+        assert [] == gateway.left()
         told = gateway.log().partition("envoy exited with code 1: it never got to work")[2]
         assert "Failed to load certificate chain" in told
 
@@ -166,10 +165,10 @@ def test_rolling_restart_fails_no_request(
             gateway.send(signal.SIGHUP)
             wait_for(lambda: all(map(gone, old)), lambda: f"the end of {old}", timeout_s=30)
             wait_for(lambda: len(gateway.workers()) == workers, "the new workers", timeout_s=10)
-        assert load.failures == {}
-        assert gateway.envoys() == envoys
+        assert {} == load.failures
+        assert envoys == gateway.envoys()
         assert sorted(load.acknowledged) == _stored(embedded_broker, topic)
-        assert gateway.stop() == 0
+        assert 0 == gateway.stop()
 
 
 def test_stop_under_load_fails_no_accepted_request(
@@ -185,8 +184,8 @@ def test_stop_under_load_fails_no_accepted_request(
             gateway.send(signal.SIGTERM)
             gateway.wait_until_not_ready()
             before = len(load.acknowledged)
-            assert gateway.ended(within_s=15) == 0
-        assert gateway.left() == []
+            assert 0 == gateway.ended(within_s=15)
+        assert [] == gateway.left()
         assert len(load.acknowledged) > before  # the grace period is there for them
         assert set(load.failures) <= NOT_ACCEPTED
         assert sorted(load.acknowledged) == _stored(embedded_broker, topic)
@@ -201,13 +200,13 @@ def test_stop_waits_for_the_answers_of_slow_requests(
     settings = {"timeouts": {"drain_grace_s": 0}}
     with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
         gateway.wait_until_ready()
-        with Load.running(gateway.port, topic) as load:
+        with Load.running(gateway.port, topic, rest=4, grpc=2) as load:
             wait_for(lambda: len(load.acknowledged) > 50, "fifty records", timeout_s=10)
             with embedded_broker.paused():
-                time.sleep(0.3)  # not to wait for anything: requests are to be stuck for a moment
+                wait_for(lambda: load.under_way == 6, "a stuck request of each caller", timeout_s=10)
                 gateway.send(signal.SIGTERM)
                 wait_for(lambda: _refuses(gateway.port), "the closed port", timeout_s=5)
-            assert gateway.ended(within_s=15) == 0
+            assert 0 == gateway.ended(within_s=15)
         assert set(load.failures) <= NOT_ACCEPTED
         assert sorted(load.acknowledged) == _stored(embedded_broker, topic)
 
@@ -220,7 +219,7 @@ def test_workers_can_serve_without_envoy(tmp_path: Path, embedded_broker: Embedd
         assert (tmp_path / "run" / "worker-0.sock").is_socket()
         assert _refuses(gateway.port)
         gateway.send(signal.SIGTERM)
-        assert gateway.ended(within_s=15) == 0
+        assert 0 == gateway.ended(within_s=15)
         assert not (tmp_path / "run").exists()
 
 

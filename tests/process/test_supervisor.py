@@ -93,14 +93,14 @@ async def gateway(behaviour: str, *, companion: Companion | None = None, **worke
         finally:
             started.running.cancel()
             await asyncio.wait((started.running,))
-            assert started.living() == []
+            assert [] == started.living()
 
 
 async def test_gateway_is_announced_when_every_worker_serves() -> None:
     """The announcement means that all of them are there."""
     async with gateway("steady", count=3) as started:
         await started.up.wait()
-        assert len(started.living()) == 3
+        assert 3 == len(started.living())
 
 
 async def test_stop_ends_every_worker_and_nothing_else() -> None:

@@ -30,7 +30,7 @@ def started(console: Console) -> None:
         console,
         address="http://127.0.0.1:8080",
         grpc_address="127.0.0.1:8080",
-        kafka="127.0.0.1:19092 [in memory]",
+        kafka="127.0.0.1:19092 [in memory], a line over 40",
         workers=2,
         user="myuser, password mypass",
         example="curl http://127.0.0.1:8080/produce/greetings/hello_kafka -u myuser:mypass",
@@ -38,14 +38,14 @@ def started(console: Console) -> None:
 
 
 def test_start_is_told_plainly_where_there_is_no_terminal(output: io.StringIO) -> None:
-    """No colours, and the line to paste stays one line however narrow the output is."""
+    """No colours, and every line stays one line however narrow the output is."""
     started(plain(output))
     assert f"""
 twinpost {__version__} serves
 
   REST     http://127.0.0.1:8080
   gRPC     127.0.0.1:8080
-  Kafka    127.0.0.1:19092 [in memory]
+  Kafka    127.0.0.1:19092 [in memory], a line over 40
   Workers  2
   User     myuser, password mypass
 
@@ -54,7 +54,7 @@ twinpost {__version__} serves
   curl http://127.0.0.1:8080/produce/greetings/hello_kafka -u myuser:mypass
 
 Ctrl-C stops it.
-""" == "\n".join(line.rstrip() for line in output.getvalue().split("\n"))
+""" == output.getvalue()
 
 
 def test_terminal_gets_colours_and_the_same_words(output: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

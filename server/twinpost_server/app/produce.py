@@ -31,8 +31,11 @@ class Produce:
             deadline: when the answer must be there, on the running loop's clock.
 
         Raises:
-            RequestFailed: nothing was written: a broken rule, a missing right, or what `RecordSink.write` raises.
+            RequestFailed: nothing was written: a broken rule, a missing right, a quota used up, or what
+                `RecordSink.write` raises.
         """
         if not records:
             return []
-        return await self._sink.write(checked_batch(principal, records, self._limits), deadline=deadline)
+        batch = checked_batch(principal, records, self._limits)
+        principal.charge(len(records), batch.size_bytes)
+        return await self._sink.write(batch, deadline=deadline)

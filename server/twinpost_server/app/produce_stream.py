@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from twinpost_server.app.checked import checked_batch
+from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Outcome, RequestFailed
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.ports import PendingWrite, RecordSink
@@ -25,8 +27,8 @@ class ProduceStream:
     async def step(self, principal: Principal, records: Sequence[Record], *, deadline: float) -> PendingWrite:
         """Hand over `records` for `principal`, and return what will tell what became of each.
 
-        Waits for room where there is none, which is what slows a fast caller down. A step that is refused does not end
-        the stream: its outcomes are the refusal, for each of its records.
+        Waits for room, and for the caller's quota, where there is none, which is what slows a fast caller down. A step
+        that is refused does not end the stream: its outcomes are the refusal, for each of its records.
 
         Args:
             principal: who asks; must hold the right to every topic named.
@@ -37,9 +39,24 @@ class ProduceStream:
             return _Told([])
         try:
             batch = checked_batch(principal, records, self._limits)
+            await _charged(principal, batch, deadline)
             return await self._stream.enqueue(batch, deadline=deadline)
         except RequestFailed as failed:
             return _Told([failed.failure] * len(records))
+
+
+async def _charged(principal: Principal, batch: RecordBatch, deadline: float) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            principal.charge(len(batch.records), batch.size_bytes)
+        except RequestFailed as exceeded:
+            delay_s = exceeded.failure.retry_delay_s or 0.0
+            if loop.time() + delay_s >= deadline:
+                raise
+            await asyncio.sleep(delay_s)
+        else:
+            return
 
 
 class _Told:

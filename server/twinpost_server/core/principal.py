@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from twinpost_server.core.quota import QuotaMeter
 from twinpost_server.core.topics import TopicPattern
 
 __all__ = ["ANONYMOUS", "Principal"]
@@ -16,11 +17,12 @@ class Principal:
         name: the user's name, for logs and quotas.
     """
 
-    __slots__ = ("_granted", "_patterns", "name")
+    __slots__ = ("_granted", "_meter", "_patterns", "name")
 
-    def __init__(self, name: str, patterns: tuple[TopicPattern, ...]) -> None:
-        """Name the caller and grant every topic that one of `patterns` matches."""
+    def __init__(self, name: str, patterns: tuple[TopicPattern, ...], meter: QuotaMeter | None = None) -> None:
+        """Name the caller, grant every topic that one of `patterns` matches, and count what it sends on `meter`."""
         self.name = name
+        self._meter = meter
         self._patterns = patterns
         self._granted: set[str] = set()
 
@@ -33,6 +35,15 @@ class Principal:
         if len(self._granted) < _GRANTED_MAX:
             self._granted.add(topic)
         return True
+
+    def charge(self, records: int, size_bytes: int) -> None:
+        """Count a request of `records` records of `size_bytes` bytes against the caller's quota.
+
+        Raises:
+            RequestFailed: QUOTA_EXCEEDED, with the time to wait; nothing was counted.
+        """
+        if self._meter is not None:
+            self._meter.take(records, size_bytes)
 
 
 _GRANTED_MAX: Final = 10_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twinpost_server.core.errors import Failure, Reason, RequestFailed
@@ -21,6 +22,17 @@ class Quota:
     records_per_s: float | None = None
     bytes_per_s: float | None = None
 
+    def __bool__(self) -> bool:
+        """Return whether there is any bound."""
+        return self.records_per_s is not None or self.bytes_per_s is not None
+
+    def shared_by(self, workers: int) -> Quota:
+        """Return the part of each of `workers` workers, over which Envoy spreads a user's requests evenly."""
+        return Quota(
+            records_per_s=None if self.records_per_s is None else self.records_per_s / workers,
+            bytes_per_s=None if self.bytes_per_s is None else self.bytes_per_s / workers,
+        )
+
 
 class QuotaMeter:
     """Meters one user against a quota: a second's worth may come at once, and what is over is paid back by waiting.
@@ -30,22 +42,24 @@ class QuotaMeter:
     bucket of Kafka's own client quotas (KIP-599) with refusal in place of delay.
     """
 
-    __slots__ = ("_bytes", "_metered_at", "_quota", "_records")
+    __slots__ = ("_bytes", "_clock", "_metered_at", "_quota", "_records")
 
-    def __init__(self, quota: Quota, now: float) -> None:
-        """Start with a second's worth of `quota`, at the time `now` in seconds on any steady clock."""
+    def __init__(self, quota: Quota, clock: Callable[[], float]) -> None:
+        """Start with a second's worth of `quota`; `clock` tells seconds that only grow."""
         self._quota = quota
+        self._clock = clock
         self._records = quota.records_per_s or 0.0
         self._bytes = quota.bytes_per_s or 0.0
-        self._metered_at = now
+        self._metered_at = clock()
 
-    def take(self, records: int, size_bytes: int, now: float) -> None:
-        """Count a request of `records` records and `size_bytes` bytes at the time `now`.
+    def take(self, records: int, size_bytes: int) -> None:
+        """Count a request of `records` records and `size_bytes` bytes.
 
         Raises:
             RequestFailed: QUOTA_EXCEEDED, with the time after which the balance is back; nothing was counted.
         """
         quota = self._quota
+        now = self._clock()
         elapsed_s = now - self._metered_at
         self._metered_at = now
         if quota.records_per_s is not None:

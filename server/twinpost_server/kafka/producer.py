@@ -204,4 +204,6 @@ class Producer:
 
 
 def _pair(header: Header) -> tuple[str, Payload]:
-    return header.key, header.value
+    value = header.value
+    # The binding takes the value of a header as a C string where it is text: past a NUL it would be lost.
+    return header.key, value.encode() if isinstance(value, str) else value

@@ -67,6 +67,9 @@ class ProducerService:
         self._pipelines.add(pipeline)
         try:
             await self._guard.authenticated(metadata)
+            # Envoy limits how long a request may take to arrive, until the first byte of its answer: a stream that stays
+            # quiet after it was opened must have answered something.
+            await context.send_initial_metadata(())
             if self._draining:
                 pipeline.drain()
             async for answer in pipeline.answers(requests):

@@ -22,6 +22,7 @@ from twinpost_server.config.faults import ConfigError, Fault
 from twinpost_server.config.settings import AuthSettings
 from twinpost_server.core.errors import Failure, Reason, RequestFailed
 from twinpost_server.core.principal import ANONYMOUS, Principal
+from twinpost_server.core.quota import QuotaMeter
 from twinpost_server.security import basic
 from twinpost_server.security.passwords import verify_password
 from twinpost_server.security.polled_file import PolledFile
@@ -79,11 +80,12 @@ class OpenDoor:
 class _Account:
     """A user, and the headers known to be right for it."""
 
-    __slots__ = ("headers", "principal", "user")
+    __slots__ = ("headers", "meter", "principal", "user")
 
-    def __init__(self, user: User, headers: deque[bytes]) -> None:
+    def __init__(self, user: User, headers: deque[bytes], meter: QuotaMeter | None) -> None:
         self.user = user
-        self.principal = user.principal()
+        self.meter = meter
+        self.principal = user.principal(meter)
         self.headers = headers
 
 
@@ -98,6 +100,7 @@ class Authenticator:
         users_file: Path,
         *,
         verify_concurrency: int,
+        workers: int = 1,
         verify: Callable[[str, bytes], bool] = verify_password,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -106,6 +109,7 @@ class Authenticator:
         Args:
             users_file: the file, read again by `watch`.
             verify_concurrency: how many passwords are hashed at once, each on a thread of its own.
+            workers: how many workers share a user's quota.
             verify: does that, on one of those threads.
             clock: seconds that only grow.
 
@@ -116,6 +120,7 @@ class Authenticator:
         self._file = PolledFile(users_file)
         self._verify_password = verify
         self._clock = clock
+        self._workers = workers
         self._executor = ThreadPoolExecutor(verify_concurrency, thread_name_prefix="verify-password")
         self._hash = hashlib.blake2b(key=secrets.token_bytes(), digest_size=_DIGEST_BYTES)
         self._accounts: dict[str, _Account] = {}
@@ -244,11 +249,24 @@ class Authenticator:
     def _adopt(self, users: Users) -> None:
         """Replace the users; what is remembered of unchanged ones stays, so that a reload costs no new hashing."""
         before = self._accounts
-        self._accounts = {name: _account(user, before.get(name)) for name, user in users.items()}
+        self._accounts = {name: self._account(user, before.get(name)) for name, user in users.items()}
         self._accepted = {
             digest: account.principal for account in self._accounts.values() for digest in account.headers
         }
         self._rejected.clear()
+
+    def _account(self, user: User, before: _Account | None) -> _Account:
+        if before is not None and before.user == user:
+            return before
+        quota = user.quota.shared_by(self._workers)
+        meter = QuotaMeter(quota, self._clock) if quota else None
+        headers: deque[bytes] = deque()
+        if before is not None and before.user.quota == user.quota:
+            # A new meter would give a second's worth away at every change of the file.
+            meter = before.meter
+        if before is not None and before.user.password_hash == user.password_hash:
+            headers = before.headers
+        return _Account(user, headers, meter)
 
     def _complain(self, faults: tuple[Fault, ...]) -> None:
         if faults != self._complaint:
@@ -256,18 +274,12 @@ class Authenticator:
             _log.error("users file cannot be used; the users read before stay", faults=[str(fault) for fault in faults])
 
 
-def _account(user: User, before: _Account | None) -> _Account:
-    if before is None or before.user.password_hash != user.password_hash:
-        return _Account(user, deque())
-    return before if before.user == user else _Account(user, before.headers)
-
-
-def open_authenticator(settings: AuthSettings) -> Authenticator | OpenDoor:
-    """Return what checks credentials as `settings` say; reads the users file.
+def open_authenticator(settings: AuthSettings, *, workers: int) -> Authenticator | OpenDoor:
+    """Return what checks credentials as `settings` say, in one of `workers` workers; reads the users file.
 
     Raises:
         ConfigError: the users file cannot be read or understood.
     """
     if settings.users_file is None:
         return OpenDoor()
-    return Authenticator(settings.users_file, verify_concurrency=settings.verify_concurrency)
+    return Authenticator(settings.users_file, verify_concurrency=settings.verify_concurrency, workers=workers)

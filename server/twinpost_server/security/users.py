@@ -3,11 +3,14 @@
 [users.shop]
 password_hash = "$argon2id$v=19$m=65536,t=3,p=4$…"
 topics = ["orders.*", "cities"]
+records_per_s = 1000       # optional, as is
+bytes_per_s = 1_000_000
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -16,13 +19,17 @@ from typing import Final
 
 from twinpost_server.config.faults import ConfigError, Fault, quoted
 from twinpost_server.core.principal import Principal
+from twinpost_server.core.quota import Quota, QuotaMeter
 from twinpost_server.core.topics import TopicPattern
 from twinpost_server.security.passwords import has_controls, is_password_hash
 
-__all__ = ["NAME_LENGTH_MAX", "User", "Users", "name_problem", "parse_users", "read_users", "require_users"]
+__all__ = ["NAME_LENGTH_MAX", "RATES", "User", "Users", "name_problem", "parse_users", "read_users", "require_users"]
 
 NAME_LENGTH_MAX: Final = 255
 """Longest user name in characters."""
+
+RATES: Final = ("records_per_s", "bytes_per_s")
+"""The keys of a user's quota."""
 
 _HOW_TO_ADD: Final = "make one with `twinpost user add`"
 
@@ -35,15 +42,24 @@ class User:
         name: what `name_problem` finds no fault with.
         password_hash: what `is_password_hash` accepts.
         topics: patterns of the topics that the user may write, as `TopicPattern` reads them; empty for none.
+        records_per_s: how many records the user may send each second; `None` for no bound.
+        bytes_per_s: how many bytes of records; `None` for no bound.
     """
 
     name: str
     password_hash: str = field(repr=False)
     topics: tuple[str, ...]
+    records_per_s: float | None = None
+    bytes_per_s: float | None = None
 
-    def principal(self) -> Principal:
-        """Return what a caller is who has proven to be this user."""
-        return Principal(self.name, tuple(map(TopicPattern, self.topics)))
+    @property
+    def quota(self) -> Quota:
+        """What the user may send each second."""
+        return Quota(records_per_s=self.records_per_s, bytes_per_s=self.bytes_per_s)
+
+    def principal(self, meter: QuotaMeter | None) -> Principal:
+        """Return what a caller is who has proven to be this user, and whose requests count on `meter`."""
+        return Principal(self.name, tuple(map(TopicPattern, self.topics)), meter)
 
 
 Users = Mapping[str, User]
@@ -114,10 +130,18 @@ def parse_users(content: bytes, file: Path) -> Users:
         problems = list(_problems(name, table))
         faults += [Fault(f"{file}: user {quoted(name)}", problem) for problem in problems]
         if not problems:
-            users[name] = User(name, table["password_hash"], tuple(table["topics"]))
+            rates = {rate: table.get(rate) for rate in RATES}
+            users[name] = User(name, table["password_hash"], tuple(table["topics"]), **rates)
     if faults:
         raise ConfigError(*faults)
     return users
+
+
+def _is_rate(value: object) -> bool:
+    if value is None:
+        return True
+    # TOML has booleans, which Python takes for integers, and infinity.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _problems(name: str, table: object) -> Iterator[str]:
@@ -135,6 +159,9 @@ def _problems(name: str, table: object) -> Iterator[str]:
     password_hash = table.get("password_hash")
     if not isinstance(password_hash, str) or not is_password_hash(password_hash):
         yield "password_hash is no Argon2 hash: set it with `twinpost user add --replace`"
+    for rate in RATES:
+        if not _is_rate(table.get(rate)):
+            yield f"{rate} must be a number above 0; leave it out for no bound"
     topics = table.get("topics")
     if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
         yield 'topics must be a list of patterns, such as ["orders.*", "cities"], or ["*"] for every topic'

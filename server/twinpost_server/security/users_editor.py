@@ -12,7 +12,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable
 
 from twinpost_server.config.faults import ConfigError
-from twinpost_server.security.users import User, Users, parse_users, read_users
+from twinpost_server.security.users import RATES, User, Users, parse_users, read_users
 
 __all__ = ["EditError", "UnknownUserError", "UserExistsError", "put_user", "remove_user", "require_absent"]
 
@@ -74,7 +74,13 @@ def require_absent(file: Path, name: str) -> None:
 
 
 def put_user(
-    file: Path, name: str, *, password_hash: str | None, topics: tuple[str, ...] | None, replace: bool = False
+    file: Path,
+    name: str,
+    *,
+    password_hash: str | None,
+    topics: tuple[str, ...] | None,
+    rates: Mapping[str, float] | None = None,
+    replace: bool = False,
 ) -> User:
     """Add a user, or change one; the file is made, for its owner alone, if it does not exist.
 
@@ -84,6 +90,7 @@ def put_user(
         password_hash: of the new password; `None` keeps the one there is.
         topics: patterns of the topics that the user may write; `None` keeps those there are, and gives every topic to
             a new user.
+        rates: the quota, by the names in `RATES`; those left out keep what they are, which is no bound for a new user.
         replace: whether to change a user there is.
 
     Returns:
@@ -105,7 +112,9 @@ def put_user(
             password_hash = before.password_hash
         if topics is None:
             topics = ("*",) if before is None else before.topics
-        user = User(name, password_hash, topics)
+        rates = rates or {}
+        kept = {rate: None if before is None else getattr(before, rate) for rate in RATES}
+        user = User(name, password_hash, topics, **{rate: rates.get(rate, kept[rate]) for rate in RATES})
         edit.put(user)
     return user
 
@@ -144,6 +153,9 @@ class _Edit:
         table["password_hash"] = user.password_hash
         if before is None or before.topics != user.topics:  # a list that stays keeps the comments in it
             table["topics"] = list(user.topics)
+        for rate in RATES:
+            if (value := getattr(user, rate)) is not None:
+                table[rate] = value
         self.users[user.name] = user
 
     def remove(self, name: str) -> None:

@@ -21,8 +21,8 @@ def announce(settings: Settings, run_directory: RunDirectory) -> None:
     if not settings.envoy.enabled:
         console.show_notice(
             Console(),
-            f"{settings.workers.count} workers serve on the sockets {run_directory.worker_socket(0)} and following; "
-            "no Envoy was started (envoy.enabled)",
+            f"{settings.workers.count} worker processes serve on {run_directory.worker_socket(0)} and following "
+            "sockets; no Envoy was started (envoy.enabled)",
         )
         return
     url = f"http{'s' if settings.listen.tls.cert_file else ''}://{address(settings.listen)}"

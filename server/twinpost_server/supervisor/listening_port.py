@@ -13,8 +13,8 @@ __all__ = ["require_free_port"]
 def require_free_port(host: str, port: int, *, setting: str) -> None:
     """Return if `host:port` can be listened on; the port is free again when this returns.
 
-    Envoy shares its ports (SO_REUSEPORT): a second gateway on the same port would not fail, it would silently take half
-    of the connections. This probe does not share, so it does fail.
+    Without it Envoy would say so, in its own words and after everything else was started. The probe does not share the
+    port (SO_REUSEPORT), so it also finds a listener that would.
 
     Args:
         host: an address, or a name that resolves to one.

@@ -21,12 +21,20 @@ OPEN = Failure(reason=Reason.DEADLINE_EXCEEDED, message="who knows", delivered=D
 OPEN_REFUSAL = Failure(reason=Reason.BROKER_REFUSED, message="who knows", delivered=Delivered.UNKNOWN)
 
 
-def suspects(
-    topics: str, outcomes: list[Outcome], *, settled_topics: frozenset[str] = frozenset()
-) -> Suspects:
+def suspects(topics: str, outcomes: list[Outcome], *, settled_topics: frozenset[str] = frozenset()) -> Suspects:
     """Return the suspects among records for `topics`, one letter each."""
     records = [Record(b"%d" % index, topic) for index, topic in enumerate(topics)]
     return Suspects(RecordBatch.checked(records, LIMITS), outcomes, settled_topics)
+
+
+def tried(found: Suspects, outcome: Outcome = STORED) -> list[list[int]]:
+    """Try the suspects again, each with this outcome, and return the rounds."""
+    rounds = []
+    for batch, indexes in found.rounds():
+        assert len(indexes) == len(batch.records)
+        rounds.append(list(indexes))
+        found.told(indexes, [outcome] * len(indexes))
+    return rounds
 
 
 @pytest.mark.parametrize(
@@ -44,7 +52,9 @@ def suspects(
 )
 def test_refused_record_is_tried_again(topics: str, outcomes: list[Outcome], expected: list[int]) -> None:
     """What is certain not to be in the log, and would not be out of order, gets its second chance."""
-    assert expected == suspects(topics, outcomes).indexes
+    found = suspects(topics, outcomes)
+    assert found
+    assert [expected] == tried(found)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +73,14 @@ def test_refused_record_is_tried_again(topics: str, outcomes: list[Outcome], exp
 )
 def test_record_is_not_tried_again(topics: str, outcomes: list[Outcome]) -> None:
     """Nothing is stored twice, and nothing out of order."""
-    assert [] == suspects(topics, outcomes).indexes
+    found = suspects(topics, outcomes)
+    assert not found
+    assert [] == tried(found)
 
 
 def test_later_steps_of_a_stream_settle_their_topics() -> None:
     """A record does not come after those of a later request of the same stream."""
-    assert [1] == suspects("ab", [NEIGHBOUR, NEIGHBOUR], settled_topics=frozenset("a")).indexes
+    assert [[1]] == tried(suspects("ab", [NEIGHBOUR, NEIGHBOUR], settled_topics=frozenset("a")))
 
 
 @pytest.mark.parametrize("refusal", [TOO_LARGE, BAD_TIME, NEIGHBOUR])
@@ -87,14 +99,41 @@ def test_batch_to_try_again_holds_the_suspects_alone() -> None:
         Record("two", "a"),
     ]
     found = Suspects(RecordBatch.checked(records, LIMITS), [TOO_LARGE, STORED, TOO_LARGE])
-    assert RecordBatch.checked([records[0], records[2]], LIMITS) == found.batch()
+    ((batch, indexes),) = found.rounds()
+    assert ([0, 2], RecordBatch.checked([records[0], records[2]], LIMITS)) == (list(indexes), batch)
 
 
 def test_second_outcomes_come_to_their_places() -> None:
     """The request is told as a whole: first outcomes where nothing was tried again, second ones elsewhere."""
     found = suspects("abcb", [TOO_LARGE, STORED, OPEN, TOO_LARGE])
     again = RecordMetadata("a", 0, 7, 1)
-    assert [again, STORED, OPEN, TOO_LARGE] == found.told([again, TOO_LARGE])
+    for _, indexes in found.rounds():
+        found.told(indexes, [again, BAD_TIME])
+    assert [again, STORED, OPEN, BAD_TIME] == found.outcomes
+
+
+def test_many_suspects_are_tried_a_few_at_a_time() -> None:
+    """In request order, all of them, so that no caller holds the lone producer for long."""
+    rounds = tried(suspects("a" * 200, [NEIGHBOUR] * 200))
+    assert [*range(200)] == [index for indexes in rounds for index in indexes]
+    assert max(map(len, rounds)) <= 32
+
+
+def test_guilty_request_is_not_tried_to_its_end() -> None:
+    """Once so many were refused alone the request is at fault; what was not tried keeps its certain refusal."""
+    found = suspects("a" * 200, [NEIGHBOUR] * 200)
+    rounds = tried(found, BAD_TIME)
+    assert 1 == len(rounds)
+    assert [BAD_TIME] * len(rounds[0]) + [NEIGHBOUR] * (200 - len(rounds[0])) == found.outcomes
+
+
+def test_few_guilty_records_do_not_end_the_search() -> None:
+    """Their innocent neighbours are stored, wherever they stand."""
+    found = suspects("a" * 100, [NEIGHBOUR] * 100)
+    for _, indexes in found.rounds():
+        found.told(indexes, [BAD_TIME if index in {0, 50, 99} else STORED for index in indexes])
+    assert {0, 50, 99} == {index for index, outcome in enumerate(found.outcomes) if outcome is BAD_TIME}
+    assert 97 == found.outcomes.count(STORED)
 
 
 def test_outcomes_of_the_delivery_are_left_alone() -> None:

@@ -10,16 +10,16 @@ import pytest
 from tests.unit.rpc.served import LIMITS
 from twinpost_server.core.errors import Delivered, Failure, Reason, Violation
 from twinpost_server.core.records import Header, Record, RecordMetadata
-from twinpost_server.rpc.rest_json import RestDecoder, encode_failure, encode_outcome, encode_outcomes
+from twinpost_server.rpc.rest_json import Decoded, RestDecoder, encode_failure, encode_outcome, encode_outcomes
 
 STRICT = RestDecoder(LIMITS, unknown_fields="refuse")
 LENIENT = RestDecoder(LIMITS, unknown_fields="ignore")
 LARGEST = 2**63 - 1
 
 
-def fields(records: list[Record] | None) -> list[tuple[Any, ...]]:
-    """Return the fields of `records`, which must have been read."""
-    assert records is not None
+def fields(decoded: Decoded | None) -> list[tuple[Any, ...]]:
+    """Return the fields of the records in a body, which must have been read."""
+    assert decoded is not None
     return [
         (
             record.value,
@@ -29,7 +29,7 @@ def fields(records: list[Record] | None) -> list[tuple[Any, ...]]:
             record.timestamp,
             [(header.key, header.value) for header in record.headers or ()],
         )
-        for record in records
+        for record in decoded.records
     ]
 
 
@@ -45,11 +45,18 @@ class TestDecode:
 
     def test_records_are_what_the_core_takes(self) -> None:
         """Nothing is built twice on the way."""
-        records = STRICT.decode(b'[{"value":"x","headers":[{"key":"h","value":"v"}]}]', "t")
-        assert records is not None
-        assert isinstance(records[0], Record)
-        assert records[0].headers is not None
-        assert isinstance(records[0].headers[0], Header)
+        decoded = STRICT.decode(b'[{"value":"x","headers":[{"key":"h","value":"v"}]}]', "t")
+        assert decoded is not None
+        (record,) = decoded.records
+        assert record.headers is not None
+        assert (True, True) == (isinstance(record, Record), isinstance(record.headers[0], Header))
+
+    @pytest.mark.parametrize(("body", "single"), [(b'{"value":"x"}', True), (b'[{"value":"x"}]', False), (b"[]", False)])
+    def test_one_message_is_told_from_an_array_of_one(self, body: bytes, *, single: bool) -> None:
+        """Refusals point into the body as it was sent."""
+        decoded = STRICT.decode(body, "t")
+        assert decoded is not None
+        assert single is decoded.single
 
     @pytest.mark.parametrize("body", [b'{"value":"x"}', b'{"value":"x","topic":null}', b'{"value":"x","topic":"t"}'])
     def test_topic_comes_from_the_path_or_repeats_it(self, body: bytes) -> None:
@@ -83,6 +90,7 @@ class TestDecode:
             pytest.param(b'{"value":"x","headers":[{"key":"k","value":null}]}', "t", id="null header"),
             pytest.param(b'{"value":"x","value":"y"}', "t", id="value twice"),
             pytest.param(b'{"value":"x","key":"y","key":"y"}', "t", id="key twice"),
+            pytest.param(b'{"value":"x","key":null,"key":"y"}', "t", id="key twice, once null"),
             pytest.param(b'{"value":"x","headers":[],"headers":[]}', "t", id="headers twice"),
             pytest.param(b'{"value":"x","headers":[{"key":"a","value":"","key":"b"}]}', "t", id="header key twice"),
         ],

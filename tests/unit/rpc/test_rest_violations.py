@@ -209,36 +209,37 @@ class TestBounds:
     @pytest.mark.parametrize(
         "body",
         [
-            pytest.param(b"[" + b",".join([b"{}"] * 700_000) + b"]", id="empty objects"),
-            pytest.param(b"[" + b",".join([b"[]"] * 700_000) + b"]", id="empty arrays"),
-            pytest.param(b'{"value":"","headers":[' + b"1," * 1_000_000 + b"1]}", id="one record of many headers"),
-            pytest.param(b"[" * 2_000_000, id="depth"),
-            pytest.param(b'{"value":"' + b"\\u00e9" * 300_000 + b'","x":1}', id="escapes"),
-            pytest.param(b"9" * 2_000_000, id="digits"),
+            pytest.param(b"[" + b",".join([b"{}"] * 150_000) + b"]", id="empty objects"),
+            pytest.param(b"[" + b",".join([b"[]"] * 150_000) + b"]", id="empty arrays"),
+            pytest.param(b'{"value":"","headers":[' + b"1," * 200_000 + b"1]}", id="one record of many headers"),
+            pytest.param(b"[" * 500_000, id="depth"),
+            pytest.param(b'{"value":"' + b"\\u00e9" * 80_000 + b'","x":1}', id="escapes"),
+            pytest.param(b"9" * 500_000, id="digits"),
         ],
     )
-    def test_two_megabytes_are_explained_within_seconds(self, body: bytes) -> None:
+    def test_half_a_megabyte_is_explained_in_no_time(self, body: bytes) -> None:
         """The work grows with the body and no faster."""
         limits = dataclasses.replace(LIMITS, request_records_max=10_000)
         started_at = time.process_time()
         assert explain(body, "t", limits, unknown_fields_refused=True) is not None
-        assert time.process_time() - started_at < 2
+        assert time.process_time() - started_at < 1
 
 
 class TestWithoutIndex:
     """Paths of a single message."""
 
-    def test_index_of_the_only_message_is_taken_off(self) -> None:
-        """Its sender wrote no array."""
+    @pytest.mark.parametrize("root", ["body", "path"])
+    def test_index_of_the_only_message_is_taken_off(self, root: str) -> None:
+        """Its sender wrote no array; the message itself is called what it came in."""
         failure = Failure.of_violations(
             Reason.INVALID_RECORD,
             (Violation("[0].headers[0].key", "a"), Violation("[0]", "b"), Violation("path.topic", "c")),
         )
-        expected = ["headers[0].key", "body", "path.topic"]
-        assert expected == [violation.path for violation in without_index(failure).violations]
-        assert without_index(failure).message.startswith("headers[0].key: a")
+        expected = ["headers[0].key", root, "path.topic"]
+        assert expected == [violation.path for violation in without_index(failure, root).violations]
+        assert without_index(failure, root).message.startswith("headers[0].key: a")
 
     def test_failure_without_violations_is_left_alone(self) -> None:
         """There is nothing to take off."""
         failure = Failure(reason=Reason.OVERLOADED, message="full", retry_after_s=3)
-        assert failure is without_index(failure)
+        assert failure is without_index(failure, "body")

@@ -46,7 +46,7 @@ def test_file_without_users_is_right(text: str) -> None:
 
 def test_principal_has_the_rights_of_the_user() -> None:
     """Patterns grant what they match and nothing else."""
-    principal = User("shop", HASH, ("orders.*", "cities")).principal()
+    principal = User("shop", HASH, ("orders.*", "cities")).principal(None)
     granted = [principal.may_write(topic) for topic in ("orders.eu", "cities", "orders", "citiesx")]
     assert ("shop", [True, True, False, False]) == (principal.name, granted)
 

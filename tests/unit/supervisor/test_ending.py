@@ -24,4 +24,4 @@ from twinpost_server.supervisor.ending import Ending
 )
 def test_ending_says_how(ending: Ending, text: str, by_itself: bool) -> None:  # noqa: FBT001 - a column of the table
     """The text is for people, `by_itself` tells a fault of the process from a blow from outside."""
-    assert (str(ending), ending.by_itself) == (text, by_itself)
+    assert (text, by_itself) == (str(ending), ending.by_itself)

@@ -25,7 +25,7 @@ async def test_signal_becomes_an_event(number: signal.Signals, event: Stop | Rol
     with inbox.hearing_signals(hangup=Roll()):
         os.kill(os.getpid(), number)
         async with asyncio.timeout(5):
-            assert await inbox.take() == event
+            assert event == await inbox.take()
 
 
 async def test_events_come_out_in_order() -> None:
@@ -34,7 +34,7 @@ async def test_events_come_out_in_order() -> None:
     events: list[Event] = [Roll(), GivenUp(OSError()), Stop(signal.SIGTERM)]
     for event in events:
         inbox.put(event)
-    assert [await inbox.take() for _ in events] == events
+    assert events == [await inbox.take() for _ in events]
 
 
 async def test_only_a_stop_counts_while_stopping() -> None:
@@ -42,4 +42,4 @@ async def test_only_a_stop_counts_while_stopping() -> None:
     inbox = Inbox()
     for event in (Roll(), GivenUp(OSError()), Stop(signal.SIGINT)):
         inbox.put(event)
-    assert await inbox.take_stop() == Stop(signal.SIGINT)
+    assert Stop(signal.SIGINT) == await inbox.take_stop()

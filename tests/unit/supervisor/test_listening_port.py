@@ -26,11 +26,10 @@ def test_taken_port_is_refused_with_the_setting_to_change(shares: bool) -> None:
         port = other.getsockname()[1]
         with pytest.raises(PortUnavailableError) as refused:
             require_free_port(LOOPBACK, port, setting="listen.port")
-    assert (refused.value.host, refused.value.port) == (LOOPBACK, port)
-    assert str(refused.value) == (
-        f"cannot listen on 127.0.0.1:{port}: another process listens there; stop it, or choose another port with "
-        "listen.port"
-    )
+    assert (LOOPBACK, port) == (refused.value.host, refused.value.port)
+    advice = "stop it, or choose another port with listen.port"
+    told = f"cannot listen on 127.0.0.1:{port}: another process listens there; {advice}"
+    assert told == str(refused.value)
 
 
 def test_connections_that_linger_do_not_hinder() -> None:

@@ -20,14 +20,14 @@ class Clock:
 def test_first_restart_is_immediate() -> None:
     """One failure costs no wait: service has to be back at once."""
     budget = RestartBudget(limit=5, window_s=60, clock=Clock())
-    assert budget.failed(worked_s=0) == 0.0
+    assert 0.0 == budget.failed(worked_s=0)
 
 
 def test_wait_doubles_with_every_failure_in_a_row() -> None:
     """The second restart waits a little, each further one twice as long."""
     budget = RestartBudget(limit=100, window_s=60, clock=Clock())
     delays = [budget.failed(worked_s=0) for _ in range(5)]
-    assert delays == [0.0, DELAY_FIRST_S, DELAY_FIRST_S * 2, DELAY_FIRST_S * 4, DELAY_FIRST_S * 8]
+    assert [0.0, DELAY_FIRST_S, DELAY_FIRST_S * 2, DELAY_FIRST_S * 4, DELAY_FIRST_S * 8] == delays
 
 
 def test_wait_is_bounded_however_often_it_fails() -> None:
@@ -38,7 +38,7 @@ def test_wait_is_bounded_however_often_it_fails() -> None:
     for _ in range(4000):
         delays.append(budget.failed(worked_s=0))
         clock.now_s += 1
-    assert delays[-1] == DELAY_MAX_S
+    assert DELAY_MAX_S == delays[-1]
 
 
 def test_wait_starts_over_after_a_healthy_period() -> None:
@@ -46,8 +46,8 @@ def test_wait_starts_over_after_a_healthy_period() -> None:
     budget = RestartBudget(limit=100, window_s=60, clock=Clock())
     for _ in range(5):
         budget.failed(worked_s=0)
-    assert budget.failed(worked_s=HEALTHY_PERIOD_S) == 0.0
-    assert budget.failed(worked_s=0) == DELAY_FIRST_S
+    assert 0.0 == budget.failed(worked_s=HEALTHY_PERIOD_S)
+    assert DELAY_FIRST_S == budget.failed(worked_s=0)
 
 
 def test_limit_within_the_window_gives_up() -> None:
@@ -68,7 +68,7 @@ def test_failures_outside_the_window_are_forgotten() -> None:
     for _ in range(50):
         delays.append(budget.failed(worked_s=15))
         clock.now_s += 15.1
-    assert delays == [0.0] * 50
+    assert [0.0] * 50 == delays
 
 
 def test_limit_of_one_never_restarts() -> None:

@@ -29,9 +29,9 @@ def temporary_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_temporary_directory_is_private_and_vanishes(temporary_root: Path) -> None:
     """Only its owner may reach the sockets, and nothing is left at the end."""
     with RunDirectory.held(None, worker_slots=2) as directory:
-        assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
+        assert 0o700 == stat.S_IMODE(directory.path.stat().st_mode)
         directory.worker_socket(0).touch()
-    assert list(temporary_root.iterdir()) == []
+    assert [] == list(temporary_root.iterdir())
 
 
 def test_directory_left_by_a_killed_gateway_is_removed_by_the_next(temporary_root: Path) -> None:
@@ -47,11 +47,11 @@ def test_directory_left_by_a_killed_gateway_is_removed_by_the_next(temporary_roo
     killed = subprocess.run(
         [sys.executable, "-c", program], env=os.environ | {"TMPDIR": str(temporary_root)}, check=False
     )
-    assert (killed.returncode, abandoned.exists()) == (-signal.SIGKILL, True)
+    assert (-signal.SIGKILL, True) == (killed.returncode, abandoned.exists())
     with RunDirectory.held(None, worker_slots=2) as living:
         assert not abandoned.exists()
         with RunDirectory.held(None, worker_slots=2) as other:
-            assert sorted(temporary_root.iterdir()) == sorted([living.path, other.path])
+            assert sorted([living.path, other.path]) == sorted(temporary_root.iterdir())
 
 
 def test_directory_of_others_is_left_alone(temporary_root: Path) -> None:
@@ -67,8 +67,8 @@ def test_named_directory_is_made_and_removed(temporary_root: Path) -> None:
     """A directory that did not exist does not exist afterwards."""
     path = temporary_root / "a" / "run"
     with RunDirectory.held(path, worker_slots=2) as directory:
-        assert directory.path == path
-        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert path == directory.path
+        assert 0o700 == stat.S_IMODE(path.stat().st_mode)
     assert not path.exists()
 
 
@@ -115,7 +115,7 @@ def test_path_too_long_for_sockets_is_refused(
     except RunDirectoryError as error:
         held = False
         assert "104 bytes, and the operating system takes 103" in str(error)  # noqa: PT017 - not raised in every row
-    assert held == accepted
+    assert accepted == held
     assert not path.exists()
 
 

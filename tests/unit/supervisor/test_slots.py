@@ -14,7 +14,7 @@ SOCKETS = [Path("/r/worker-0.sock"), Path("/r/worker-1.sock"), Path("/r/worker-2
 def test_lowest_free_slot_is_taken_first() -> None:
     """Workers are numbered from 0, and the spare slot is the last."""
     slots = Slots(SOCKETS)
-    assert [slots.take(), slots.take()] == [Slot(0, SOCKETS[0]), Slot(1, SOCKETS[1])]
+    assert [Slot(0, SOCKETS[0]), Slot(1, SOCKETS[1])] == [slots.take(), slots.take()]
 
 
 def test_slot_given_back_is_free_again() -> None:
@@ -23,9 +23,9 @@ def test_slot_given_back_is_free_again() -> None:
     first, second, third = slots.take(), slots.take(), slots.take()
     slots.give_back(second)
     slots.give_back(first)
-    assert [slots.take(), slots.take()] == [first, second]
+    assert [first, second] == [slots.take(), slots.take()]
     slots.give_back(third)
-    assert slots.take() == third
+    assert third == slots.take()
 
 
 def test_more_workers_than_slots_is_a_fault() -> None:

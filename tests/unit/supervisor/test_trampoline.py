@@ -20,7 +20,7 @@ def test_process_id_and_arguments_are_the_programs_own() -> None:
         trampoline.command([sys.executable, "-c", report, "a b", ""]), stdout=subprocess.PIPE, text=True
     ) as child:
         output, _ = child.communicate(timeout=20)
-    assert output == f"{child.pid} ['a b', '']\n"
+    assert f"{child.pid} ['a b', '']\n" == output
 
 
 def test_program_that_does_not_exist_is_named() -> None:
@@ -28,7 +28,7 @@ def test_program_that_does_not_exist_is_named() -> None:
     ended = subprocess.run(
         trampoline.command(["/no/such/program"]), stderr=subprocess.PIPE, text=True, timeout=20, check=False
     )
-    assert (ended.returncode, ended.stderr) == (1, "cannot run /no/such/program: No such file or directory\n")
+    assert (1, "cannot run /no/such/program: No such file or directory\n") == (ended.returncode, ended.stderr)
 
 
 def test_orphan_does_not_start() -> None:
@@ -36,7 +36,7 @@ def test_orphan_does_not_start() -> None:
     command = trampoline.command([sys.executable, "-c", "print('running')"])
     command[command.index(str(os.getpid()))] = "1"  # as if somebody else had become the parent meanwhile
     ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (1, "") == (ended.returncode, ended.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")

@@ -1,0 +1,60 @@
+"""Isolation: whatever became of the records, none is stored twice, and none out of order."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twinpost_server.core.batch import RecordBatch
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
+from twinpost_server.core.limits import Limits
+from twinpost_server.core.records import Record, RecordMetadata
+from twinpost_server.kafka.isolation import Suspects
+
+LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
+OUTCOMES = st.one_of(
+    st.just(RecordMetadata("", 0, 0, 1)),
+    st.builds(
+        Failure,
+        reason=st.sampled_from(Reason),
+        message=st.just("why"),
+        delivered=st.sampled_from([Delivered.NO, Delivered.UNKNOWN]),
+    ),
+)
+REQUESTS = st.lists(st.tuples(st.sampled_from("abc"), OUTCOMES, st.booleans()), min_size=1, max_size=80)
+
+
+@given(REQUESTS, st.frozensets(st.sampled_from("abc")))
+def test_second_tries_keep_every_promise(
+    request: list[tuple[str, Outcome, bool]], settled_topics: frozenset[str]
+) -> None:
+    """Only what is certain not to be in the log is sent again, and it never comes behind a later record."""
+    records = [Record(b"%d" % index, topic) for index, (topic, _, _) in enumerate(request)]
+    first = [outcome for _, outcome, _ in request]
+    found = Suspects(RecordBatch.checked(records, LIMITS), first, settled_topics)
+    tried: list[int] = []
+    for batch, indexes in found.rounds():
+        assert [records[index] for index in indexes] == list(batch.records)
+        tried += indexes
+        again = [RecordMetadata("", 0, 1, 1) if request[index][2] else first[index] for index in indexes]
+        found.told(indexes, again)
+    for index in tried:
+        outcome = first[index]
+        assert isinstance(outcome, Failure)
+        assert Delivered.NO is outcome.delivered
+        topic = records[index].topic
+        assert topic not in settled_topics
+        others = [other for other, record in enumerate(records) if record.topic == topic]
+        # None whose fate is open may still come, and none that stands behind it is stored already.
+        assert all(
+            not isinstance(first[other], Failure) or first[other].delivered is Delivered.NO for other in others
+        )
+        assert all(isinstance(first[other], Failure) for other in others if other > index)
+    assert sorted(tried) == tried
+    # Nobody's certainty is lost, and nobody's reason.
+    for before, after in zip(first, found.outcomes, strict=True):
+        if isinstance(after, Failure):
+            assert isinstance(before, Failure)
+            assert (before.reason, before.delivered) == (after.reason, after.delivered)
+        elif isinstance(before, Failure):
+            assert Delivered.NO is before.delivered
