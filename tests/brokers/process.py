@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,8 @@ class BrokerProcess:
     def paused(self) -> Iterator[None]:
         """Freeze the process (SIGSTOP): its connections stay open, and nothing is answered."""
         self._process.send_signal(signal.SIGSTOP)
+        # The signal takes effect when the last thread has met it; until then the broker may answer yet.
+        os.waitpid(self.pid, os.WUNTRACED)
         try:
             yield
         finally:

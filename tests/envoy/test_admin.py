@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.envoy.front import Front, eventually, read_response
-from twinpost_server.envoy.admin import READY_CLUSTER, ROUTING_CLUSTER, AdminUnreachable, EnvoyAdmin
+from twinpost_server.envoy.admin import LASTING_CLUSTER, READY_CLUSTER, ROUTING_CLUSTER, AdminUnreachable, EnvoyAdmin
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ async def test_it_knows_the_health_of_every_slot(front: Front) -> None:
 
     assert {
         ROUTING_CLUSTER: {worker: True, spare: False},
+        LASTING_CLUSTER: {worker: True, spare: False},
         READY_CLUSTER: {worker: True, spare: False},
     } == await EnvoyAdmin(front.admin_socket).host_health()
 

@@ -135,6 +135,8 @@ def _message(record: SentRecord) -> dict[str, Any]:
         message["key"] = record.key.decode()
     if record.partition is not None:
         message["partition"] = record.partition
+    if record.timestamp is not None:
+        message["timestamp"] = record.timestamp
     if record.headers:
         message["headers"] = [{"key": key, "value": (value or b"").decode()} for key, value in record.headers]
     return message
@@ -160,7 +162,12 @@ def _rest_outcome(result: dict[str, Any]) -> Outcome:
 def _record(record: SentRecord) -> record_pb2.Record:
     headers = [record_pb2.Header(key=key, value=value) for key, value in record.headers]
     return record_pb2.Record(
-        topic=record.topic, key=record.key, value=record.value, headers=headers, partition=record.partition
+        topic=record.topic,
+        key=record.key,
+        value=record.value,
+        headers=headers,
+        partition=record.partition,
+        timestamp=record.timestamp,
     )
 
 

@@ -136,6 +136,7 @@ class FaultCluster:
         """Undo every fault and return once the cluster is whole."""
         for link in self.links.values():
             link.heal()
+            assert [] == link.errors
         self.start_all()
         self.wait_until_whole()
 

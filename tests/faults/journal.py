@@ -19,6 +19,7 @@ class SentRecord:
     value: bytes
     headers: tuple[tuple[str, bytes | None], ...] = ()
     partition: int | None = None
+    timestamp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

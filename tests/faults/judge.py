@@ -21,7 +21,8 @@ class Verdict:
     Attributes:
         lost: acknowledged, and not in the log where the answer said.
         duplicated: in the log more than once, whatever the answer was.
-        altered: in the log with other bytes, headers, partition or time than sent or told.
+        altered: in the log with another key, other headers, another partition or another time than sent.
+        mistimed: in the log with another time than told.
         denied: answered with `delivered: no`, and in the log.
         strange: in the log, and never sent.
         disordered: behind a later record of the same key.
@@ -30,6 +31,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     duplicated: list[str] = field(default_factory=list)
     altered: list[str] = field(default_factory=list)
+    mistimed: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
@@ -41,6 +43,7 @@ class Verdict:
             "lost": self.lost,
             "duplicated": self.duplicated,
             "altered": self.altered,
+            "mistimed": self.mistimed,
             "denied": self.denied,
             "strange": self.strange,
             "disordered": self.disordered,
@@ -69,10 +72,10 @@ def judged(attempts: Iterable[Attempt], log: Iterable[StoredRecord]) -> Verdict:
                 verdict.lost.append(name)
             if not all(_same(record, stored) for stored in found):
                 verdict.altered.append(name)
-            if isinstance(outcome, Acknowledged) and any(
-                outcome.timestamp != stored.timestamp for stored in found if _at(outcome, stored)
+            if isinstance(outcome, Acknowledged) and not all(
+                _timed(outcome, stored, attempt) for stored in found if _at(outcome, stored)
             ):
-                verdict.altered.append(name)
+                verdict.mistimed.append(name)
     verdict.strange.extend(str(found) for place, found in copies.items() if place not in known)
     verdict.disordered.extend(_disordered(attempts, copies))
     return verdict
@@ -82,11 +85,17 @@ def _at(outcome: Acknowledged, stored: StoredRecord) -> bool:
     return (outcome.partition, outcome.offset) == (stored.partition, stored.offset)
 
 
+def _timed(outcome: Acknowledged, stored: StoredRecord, attempt: Attempt) -> bool:
+    # To a batch that was sent again, a broker answers with the batch's latest time instead of each record's own.
+    return abs(outcome.timestamp - stored.timestamp) <= attempt.took_s * 1000
+
+
 def _same(record: SentRecord, stored: StoredRecord) -> bool:
-    return (record.key, record.headers) == (stored.key, stored.headers) and record.partition in {
-        None,
-        stored.partition,
-    }
+    return (
+        (record.key, record.headers) == (stored.key, stored.headers)
+        and record.partition in {None, stored.partition}
+        and record.timestamp in {None, stored.timestamp}
+    )
 
 
 def _disordered(

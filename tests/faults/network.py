@@ -58,6 +58,7 @@ class Link:
     Attributes:
         port: the port to connect to.
         falsified: how many Produce answers were falsified so far.
+        errors: what went wrong in the link itself; a test that leaves something here has proven nothing.
     """
 
     def __init__(self, target_port: int, call: Callable[[Coroutine[Any, Any, None]], None]) -> None:
@@ -69,6 +70,7 @@ class Link:
         self._delay_s = 0.0
         self._falsify: list[int] = []
         self.falsified = 0
+        self.errors: list[Exception] = []
         self.port = 0
         call(self._open())
 
@@ -187,7 +189,9 @@ class Link:
         finally:
             for way in ways:
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for ended in await asyncio.gather(*ways, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    self.errors.append(ended)
 
     async def _carry_requests(self, connection: _Connection) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):

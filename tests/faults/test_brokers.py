@@ -66,7 +66,7 @@ def test_02_leader_moved_in_the_middle_of_a_batch(trial: Trial, tell: Callable[[
     topic = trial.new_name()
     cluster.create_topic_led_by(1, topic, partitions=3)
     partitions = [TopicPartition(topic, number) for number in range(3)]
-    with trial.load(gateway, topic, callers=4, records=200, value_bytes=1000, interval_s=0.2) as load:
+    with trial.load(gateway, topic, callers=4, records=100, value_bytes=1000, interval_s=0.25) as load:
         # Long enough under way that every moment is the middle of some batch.
         cluster.links[1].delay(0.1)
         # A controlled shutdown hands leadership over before the broker goes …

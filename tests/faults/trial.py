@@ -82,6 +82,18 @@ class Trial:
             yield load
 
     @contextmanager
+    def load_aside(self, gateway: Gateway, topic: str) -> Iterator[Load]:
+        """Run load that is not judged, unless `also_judge` is told of it."""
+        with Load.running(gateway, topic, Journal(), LoadShape()) as load:
+            yield load
+
+    def also_judge(self, topic: str, attempts: Sequence[Attempt]) -> None:
+        """Have `topic` judged, with `attempts` as all that was sent to it."""
+        self._topics.append(topic)
+        for attempt in attempts:
+            self.journal.add(attempt)
+
+    @contextmanager
     def callers(self, gateway: Gateway) -> Iterator[tuple[Caller, Caller]]:
         """Open a caller of REST and one of gRPC."""
         callers = RestCaller("one-rest", gateway.port), NativeCaller("one-grpc", gateway.address)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile.besieged import Besieged, open_files_raised
+from tests.hostile.besieged import BODY_TIMEOUT_S, Besieged, open_files_raised
 
 _HERE = "tests/hostile/"
 _OPEN_FILES = 24_000
@@ -35,3 +35,18 @@ def besieged(shared_gateway: Besieged) -> Iterator[Besieged]:
     """The gateway to attack; afterwards it must be as well as before."""
     yield shared_gateway
     shared_gateway.assert_unharmed()
+
+
+@pytest.fixture(scope="session")
+def shared_brisk_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+    """One gateway with little patience altogether."""
+    settings = {"timeouts": {"body_timeout_s": BODY_TIMEOUT_S, "request_timeout_s": 1}}
+    with Besieged.running(tmp_path_factory.mktemp("brisk"), settings) as running:
+        yield running
+
+
+@pytest.fixture
+def brisk(shared_brisk_gateway: Besieged) -> Iterator[Besieged]:
+    """The impatient gateway to attack; afterwards it must be as well as before."""
+    yield shared_brisk_gateway
+    shared_brisk_gateway.assert_unharmed()

@@ -78,7 +78,6 @@ CHUNKS = {
     "line feeds alone": b"d\n" + GOOD + b"\n0\n\n",
     "carriage returns alone": b"d\r" + GOOD + b"\r0\r\r",
     "an endless extension": b"d;" + b"a" * 200_000,
-    "a line break in an extension": b'd;a="\r\n' + GOOD + b"\r\n0\r\n\r\n",
 }
 
 
@@ -248,7 +247,8 @@ HEADERS = {
     "a space in a name": ([b"x y: 1"], 400),
     "NUL in a name": ([b"x\0y: 1"], 400),
     "NUL in a value": ([b"x: a\0b"], 400),
-    "no host": ([b"Connection: Host"], 200),
+    "host for one hop only": ([b"Connection: Host"], 400),
+    "credentials for one hop only": ([b"Connection: authorization"], 401),
     "content type that is not utf-8": ([b"Content-Type: a/\xff"], 400),
     "deadline that is not utf-8": ([b"Request-Timeout: \xff"], 400),
     "deadline of a million digits": ([b"Request-Timeout: " + b"9" * 90_000], 400),
@@ -260,7 +260,6 @@ HEADERS = {
     "deadline below zero": ([b"Request-Timeout: -1"], 400),
     "deadline of zero": ([b"Request-Timeout: 0"], 400),
     "deadline of a list": ([b"Request-Timeout: 1, 2"], 400),
-    "deadline twice": ([b"Request-Timeout: 1", b"Request-Timeout: 2"], 400),
     "deadline of nothing": ([b"Request-Timeout:"], 400),
     "deadline with a folded line": ([b"Request-Timeout: 1\r\n\tSet-Cookie: b"], 400),
     "deadline with markup": ([b"Request-Timeout: <script>alert(1)</script>"], 400),
@@ -274,10 +273,7 @@ def test_bad_headers_are_refused(besieged: Besieged, lines: list[bytes], status:
     answer = exchange(besieged, request(TARGET, *lines, body=b"[]"))
     [response] = answer.responses
 
-    if status == 200:
-        assert 200 == response.status
-    else:
-        assert_refused(response, status)
+    assert_refused(response, status)
     assert "set-cookie" not in response.headers
     assert answer.took_s < 5
 
@@ -290,7 +286,7 @@ HARMLESS = [
     [b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: YQ=="],
     [b"Upgrade: h2c", b"Connection: Upgrade, HTTP2-Settings", b"HTTP2-Settings: AAMAAABkAAQAAP__"],
     [b"Upgrade: TLS/1.3", b"Connection: Upgrade"],
-    [b"Connection: close, authorization, x-envoy-original-path"],
+    [b"Connection: close, x-envoy-original-path, x-envoy-original-method, content-type, te"],
     [b"X-Envoy-Original-Path: /produce/smuggled/m", b"X-Envoy-Original-Method: DELETE"],
     [b"X_Envoy_Original_Path: /produce/smuggled/m"],
     [b"X-Http-Status: 418"],
@@ -328,7 +324,6 @@ def test_other_headers_change_nothing(besieged: Besieged, lines: list[bytes]) ->
         b"GET /produce/besieged/m HTTP/9.9\r\nHost: test\r\n\r\n",
         b"GET /produce/besieged/m HTTP/1.1.1\r\nHost: test\r\n\r\n",
         b"GET /produce/besieged/m\r\n",
-        b"GET  /produce/besieged/m  HTTP/1.1\r\nHost: test\r\n\r\n",
         b"GET /produce/besieged/m HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + b"a" * 500,
         b"\0" * 1000,

@@ -29,6 +29,7 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedGat
     with WatchedGateway.dev(tmp_path_factory.mktemp("two-workers"), "--workers", "2") as gateway:
         gateway.wait_until_ready()
         yield gateway
+        assert 0 == gateway.stop()
 
 
 @pytest.fixture
@@ -95,6 +96,7 @@ def test_wedged_worker_is_replaced(two_workers: WatchedGateway) -> None:
     assert "was silent for 10 s and was killed" in two_workers.log()
 
 
+@pytest.mark.usefixtures("temporary_root")  # the one thing that stays is the run directory, until the next start
 def test_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
     """Nobody has to look for orphans: Envoy and the broker die with it, workers drain and end."""
     with WatchedGateway.dev(tmp_path) as gateway:

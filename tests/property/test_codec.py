@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twinpost.v1 import producer_service_pb2, record_pb2
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.limits import Limits
-from twinpost_server.core.records import Header, Record, RecordMetadata
+from twinpost_server.core.records import Header, Payload, Record, RecordMetadata
 from twinpost_server.rpc.codec import decode_request, decode_step, encode_response
 
 LIMITS = Limits(record_bytes_max=2**20, record_headers_max=5, request_records_max=8, body_bytes_max=2**24)
@@ -37,10 +37,16 @@ def message(record: Record) -> record_pb2.Record:
         topic=record.topic,
         partition=record.partition,
         timestamp=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=[record_pb2.Header(key=header.key, value=header.value) for header in record.headers or ()],
+        key=in_bytes(record.key),
+        value=in_bytes(record.value),
+        headers=[record_pb2.Header(key=header.key, value=in_bytes(header.value)) for header in record.headers or ()],
     )
+
+
+def in_bytes(payload: Payload) -> bytes | None:
+    """Return `payload`, which is no text here."""
+    assert not isinstance(payload, str)
+    return payload
 
 
 @st.composite

@@ -44,12 +44,10 @@ def test_second_tries_keep_every_promise(
         assert Delivered.NO is outcome.delivered
         topic = records[index].topic
         assert topic not in settled_topics
-        others = [other for other, record in enumerate(records) if record.topic == topic]
-        # None whose fate is open may still come, and none that stands behind it is stored already.
-        assert all(
-            not isinstance(first[other], Failure) or first[other].delivered is Delivered.NO for other in others
-        )
-        assert all(isinstance(first[other], Failure) for other in others if other > index)
+        # None of the topic whose fate is open may still come, and none that stands behind it is stored already.
+        for other, (other_topic, known, _) in enumerate(request):
+            if other_topic == topic:
+                assert known.delivered is Delivered.NO if isinstance(known, Failure) else other < index
     assert sorted(tried) == tried
     # Nobody's certainty is lost, and nobody's reason.
     for before, after in zip(first, found.outcomes, strict=True):

@@ -45,9 +45,7 @@ ANY_HEADER = st.one_of(
 ANY_VALUE = st.one_of(
     SCALARS,
     st.lists(ANY_HEADER, max_size=4),
-    st.recursive(
-        SCALARS, lambda inner: st.one_of(st.lists(inner), st.dictionaries(ANY_TEXT, inner)), max_leaves=5
-    ),
+    st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner), st.dictionaries(ANY_TEXT, inner)), max_leaves=5),
 )
 ANY_MESSAGE = st.one_of(
     GOOD_MESSAGES,
@@ -78,7 +76,9 @@ def damaged(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(body)))
         body[at : at + draw(st.integers(0, 4))] = draw(
-            st.one_of(st.binary(max_size=3), st.sampled_from([b"\\u", b'"', b"[", b"{", b"1e999", b'"value":', b"null"]))
+            st.one_of(
+                st.binary(max_size=3), st.sampled_from([b"\\u", b'"', b"[", b"{", b"1e999", b'"value":', b"null"])
+            )
         )
     return bytes(body)
 

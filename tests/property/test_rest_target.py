@@ -36,7 +36,9 @@ def encoded(draw: st.DrawFn, text: str, raw: frozenset[int], *, form: bool = Fal
 
 
 @given(st.data(), TOPICS, TEXT, st.one_of(st.none(), TEXT))
-def test_path_and_query_give_back_what_was_put_in(data: st.DataObject, topic: str, message: str, key: str | None) -> None:
+def test_path_and_query_give_back_what_was_put_in(
+    data: st.DataObject, topic: str, message: str, key: str | None
+) -> None:
     """Every topic, message and key, in every legal spelling."""
     target = f"/produce/{data.draw(encoded(topic, RAW_IN_PATH))}/{data.draw(encoded(message, RAW_IN_PATH))}"
     if key is not None:

@@ -56,7 +56,7 @@ def test_settings_part_tells_defaults_as_the_file_takes_them() -> None:
     """Sizes are told in MiB as well, text stands in quotes, and what has no default says so."""
     table = docs.render("<!-- settings -->\n<!-- end settings -->")
     assert "| `limits.body_bytes_max` | `16777216` (16 MiB) |" in table
-    assert "| `limits.concurrent_requests_max` | `4096` |" in table
+    assert "| `limits.request_records_max` | `10000` |" in table
     assert '| `auth.mode` | `"basic"` |' in table
     assert "| `kafka.bootstrap_servers` | required |" in table
 

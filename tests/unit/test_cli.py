@@ -258,8 +258,8 @@ class TestUsers:
             (("shop",), "x" * 1025, "a password of 1025 bytes is over the limit of 1024"),
             (("a:b",), "x\n", "a user name cannot have a colon or control characters"),
             (("shop", "--topic", "a b"), "x\n", "'a b' is neither a topic"),
-            (("shop", "--keep-password"), "x\n", "--keep-password needs --replace, and at least one --topic"),
-            (("shop", "--keep-password", "--replace"), "x\n", "--keep-password needs --replace, and at least one"),
+            (("shop", "--keep-password"), "x\n", "--keep-password needs --replace, and a --topic or a rate"),
+            (("shop", "--keep-password", "--replace"), "x\n", "--keep-password needs --replace, and a --topic"),
         ],
     )
     def test_wrong_usage_changes_nothing(

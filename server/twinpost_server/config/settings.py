@@ -6,10 +6,11 @@ it, never the whole. How the values are found is `config/sources.py`; what a fau
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "KIB",
@@ -62,6 +63,16 @@ class ListenSettings(Section):
     )
     port: Port = Field(8080, description="Public port for REST, gRPC and gRPC-Web.")
     tls: TlsSettings = TlsSettings()
+
+    @field_validator("host")
+    @classmethod
+    def _is_address(cls, host: str) -> str:
+        try:
+            ip_address(host)
+        except ValueError:
+            msg = f"{host!r} is not an IP address, and Envoy listens on nothing else: for localhost write 127.0.0.1"
+            raise ValueError(msg) from None
+        return host
 
 
 class KafkaSettings(Section):
@@ -189,7 +200,8 @@ class TimeoutSettings(Section):
         300.0, description="How long a connection may stay idle."
     )
     drain_grace_s: Annotated[float, Field(ge=0, le=300)] = Field(
-        1.0, description="How long a stopping worker still takes requests, so that balancers see it leave."
+        1.0,
+        description="How long a stopping worker still takes requests; below 1, Envoy may not have seen it leave.",
     )
     drain_timeout_s: Annotated[float, Field(ge=0.1, le=3600)] = Field(
         10.0, description="How long a stopping worker waits for requests in flight and for the producer's flush."

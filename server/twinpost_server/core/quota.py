@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from twinpost_server.core.errors import Failure, Reason, RequestFailed
 
 __all__ = ["Quota", "QuotaMeter"]
+
+
+_ROUNDING_S: Final = 1e-6
+"""A debt that takes less than this to pay back is what rounding left of one: the wait would be too short to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +69,11 @@ class QuotaMeter:
         self._metered_at = now
         if quota.records_per_s is not None:
             self._records = min(quota.records_per_s, self._records + elapsed_s * quota.records_per_s)
-            if self._records < 0:
+            if self._records < -quota.records_per_s * _ROUNDING_S:
                 raise RequestFailed(_refusal("records", quota.records_per_s, -self._records / quota.records_per_s))
         if quota.bytes_per_s is not None:
             self._bytes = min(quota.bytes_per_s, self._bytes + elapsed_s * quota.bytes_per_s)
-            if self._bytes < 0:
+            if self._bytes < -quota.bytes_per_s * _ROUNDING_S:
                 raise RequestFailed(_refusal("bytes", quota.bytes_per_s, -self._bytes / quota.bytes_per_s))
         self._records -= records
         self._bytes -= size_bytes

@@ -11,10 +11,13 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["READY_CLUSTER", "ROUTING_CLUSTER", "AdminUnreachable", "EnvoyAdmin"]
+__all__ = ["LASTING_CLUSTER", "READY_CLUSTER", "ROUTING_CLUSTER", "AdminUnreachable", "EnvoyAdmin"]
 
 ROUTING_CLUSTER: Final = "twinpost"
 """The workers that requests are sent to."""
+
+LASTING_CLUSTER: Final = "twinpost_lasting"
+"""The same workers, for streams that need no credentials."""
 
 READY_CLUSTER: Final = "twinpost_ready"
 """The workers that can produce, which /readyz is computed from."""

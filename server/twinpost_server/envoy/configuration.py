@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from twinpost_server.config.settings import KIB, MIB, ListenSettings, Settings, TimeoutSettings, TlsSettings
-from twinpost_server.envoy.admin import READY_CLUSTER, ROUTING_CLUSTER
+from twinpost_server.envoy.admin import LASTING_CLUSTER, READY_CLUSTER, ROUTING_CLUSTER
 from twinpost_server.envoy.document import Document, Path, TargetMissing
 
 __all__ = ["ANSWER_MARGIN_S", "render"]
@@ -66,7 +66,7 @@ def render(settings: Settings, run_dir: FilePath) -> str:
 def _set_sockets(document: Document, run_dir: FilePath, workers: int) -> None:
     document.replace(("admin", "address", "pipe", "path"), str(run_dir / "admin.sock"))
     slots = [run_dir / f"worker-{index}.sock" for index in range(workers + 1)]
-    for cluster in (ROUTING_CLUSTER, READY_CLUSTER):
+    for cluster in (ROUTING_CLUSTER, LASTING_CLUSTER, READY_CLUSTER):
         document.replace(
             ("static_resources", "clusters", cluster, "load_assignment", "endpoints", 0, "lb_endpoints"),
             [{"endpoint": {"address": {"pipe": {"path": str(slot)}}}} for slot in slots],

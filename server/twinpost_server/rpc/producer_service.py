@@ -67,8 +67,8 @@ class ProducerService:
         self._pipelines.add(pipeline)
         try:
             await self._guard.authenticated(metadata)
-            # Envoy limits how long a request may take to arrive, until the first byte of its answer: a stream that stays
-            # quiet after it was opened must have answered something.
+            # Envoy limits how long a request may take to arrive, up to the first byte of its answer. A stream that is
+            # opened and then stays quiet must have answered something by then.
             await context.send_initial_metadata(())
             if self._draining:
                 pipeline.drain()

@@ -48,6 +48,7 @@ class ProducerRestService:
         self._decoder = decoder
         self._limits = limits
         self._request_timeout_s = request_timeout_s
+        self._explaining = asyncio.Semaphore(1)
 
     async def produce(self, data: bytes, context: Call) -> bytes:
         """Answer `Produce`: a serialized RestProduceRequest in, a serialized HttpBody out."""
@@ -98,13 +99,21 @@ class ProducerRestService:
             body = await _off_loop(inflate, len(body), deadline)
         decoded = self._decoder.decode(body, topic)
         if decoded is None:
-            failure = await _off_loop(partial(self._decoder.explain, body, topic), len(body), deadline)
+            failure = await self._explained(body, topic, deadline)
             if failure is not None:
                 raise RequestFailed(failure)
             decoded = self._decoder.decode(body, topic, names_checked=True)
         if decoded is None:
             raise RequestFailed(_UNREADABLE)
         return decoded
+
+    async def _explained(self, body: bytes, topic: str | None, deadline: float) -> Failure | None:
+        # One at a time: it is Python that works here, and several threads of it would take the loop's time.
+        try:
+            async with asyncio.timeout_at(deadline), self._explaining:
+                return await _off_loop(partial(self._decoder.explain, body, topic), len(body), deadline)
+        except TimeoutError:
+            raise RequestFailed(_NO_TIME_TO_READ) from None
 
 
 _UNREADABLE: Final = Failure(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple, NoReturn
 
+import msgspec
+
 from twinpost_server.core.errors import VIOLATIONS_MAX, Failure, Reason, Violation
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.rules import (
@@ -67,19 +69,20 @@ def explain(body: bytes, topic: str | None, limits: Limits, *, unknown_fields_re
     """
     if not body.strip():
         return _malformed(f"the body is empty: expected one message {_MESSAGE_SHAPE} or an array of them, as JSON")
+    elements = _elements(body)
+    if elements is not None and len(elements) > limits.request_records_max:
+        return Failure(
+            reason=Reason.REQUEST_TOO_LARGE,
+            message=(
+                f"the request holds {len(elements)} messages, more than the limit of {limits.request_records_max} "
+                "(limits.request_records_max): split it; nothing was written"
+            ),
+        )
     try:
         document = _parsed(body)
     except _UnreadableError as error:
         return _malformed(str(error))
     messages = document if isinstance(document, list) else [document]
-    if len(messages) > limits.request_records_max:
-        return Failure(
-            reason=Reason.REQUEST_TOO_LARGE,
-            message=(
-                f"the request holds {len(messages)} messages, more than the limit of {limits.request_records_max} "
-                "(limits.request_records_max): split it; nothing was written"
-            ),
-        )
     walk = _Walk(topic, limits, unknown_fields_refused=unknown_fields_refused)
     found = (
         violation
@@ -106,6 +109,17 @@ def without_index(failure: Failure, root: str) -> Failure:
             for violation in failure.violations
         ),
     )
+
+
+def _elements(body: bytes) -> list[msgspec.Raw] | None:
+    """Return the elements of an array, unread: counting them costs a hundredth of what building them does."""
+    try:
+        return _ELEMENTS.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+_ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class _UnreadableError(Exception):

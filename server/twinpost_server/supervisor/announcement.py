@@ -41,11 +41,8 @@ def announce(settings: Settings, run_directory: RunDirectory) -> None:
 def address(listen: ListenSettings) -> str:
     """Return `host:port` that a caller on this machine may use."""
     host = "127.0.0.1" if listen.host in _EVERYWHERE else listen.host
-    try:
-        is_bare_v6 = isinstance(ip_address(host), IPv6Address)
-    except ValueError:  # a name
-        is_bare_v6 = False
-    return f"[{host}]:{listen.port}" if is_bare_v6 else f"{host}:{listen.port}"
+    is_v6 = isinstance(ip_address(host), IPv6Address)
+    return f"[{host}]:{listen.port}" if is_v6 else f"{host}:{listen.port}"
 
 
 def _who(auth: AuthSettings) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from twinpost_server.config.settings import KIB, MIB, Settings
+from twinpost_server.config.settings import KIB, MIB, ListenSettings, Settings
 
 NEEDED: dict[str, Any] = {"kafka": {"bootstrap_servers": "127.0.0.1:9092"}, "auth": {"mode": "none"}}
 
@@ -137,3 +137,10 @@ def test_settings_that_contradict_are_refused(settings: dict[str, Any], problem:
     """A section says what goes together in it."""
     (found,) = problems(settings)
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize("host", ["localhost", "gateway.example", "127.0.0.1:80", "[::1]"])
+def test_host_that_is_no_address_is_refused(host: str) -> None:
+    """Envoy would not start with it, and say so less clearly."""
+    with pytest.raises(ValidationError, match="is not an IP address"):
+        ListenSettings(host=host)

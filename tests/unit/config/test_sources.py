@@ -38,10 +38,10 @@ class TestMerge:
 
     def test_environment_wins_over_file_and_flags_over_both(self, file: Path) -> None:
         """Each source may leave the others as they are."""
-        file.write_text("[listen]\nport = 1\nhost = 'a'\n[workers]\ncount = 4\n")
-        environment = NEEDED | {"TWINPOST_LISTEN__PORT": "2", "TWINPOST_LISTEN__HOST": "b"}
+        file.write_text("[listen]\nport = 1\nhost = '127.0.0.2'\n[workers]\ncount = 4\n")
+        environment = NEEDED | {"TWINPOST_LISTEN__PORT": "2", "TWINPOST_LISTEN__HOST": "127.0.0.3"}
         settings = load(file, environment, {"--port": "3"})
-        assert (3, "b", 4) == (settings.listen.port, settings.listen.host, settings.workers.count)
+        assert (3, "127.0.0.3", 4) == (settings.listen.port, settings.listen.host, settings.workers.count)
 
     def test_no_file_is_needed(self) -> None:
         """Containers are often configured by the environment alone."""

@@ -72,9 +72,11 @@ def refusal(watch: ReplicaWatch, *records: Record) -> Reason | None:
     try:
         watch.check(RecordBatch.checked(records, LIMITS))
     except RequestFailed as refused:
-        assert Delivered.NO is refused.failure.delivered
-        return refused.failure.reason
-    return None
+        failure = refused.failure
+    else:
+        return None
+    assert Delivered.NO is failure.delivered
+    return failure.reason
 
 
 async def test_unsuspected_topic_is_let_through_unseen(watch: ReplicaWatch, cluster: Cluster) -> None:

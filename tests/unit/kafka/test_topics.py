@@ -202,7 +202,7 @@ class TestEnsure:
         cluster.topics["a"] = KafkaError(KafkaError._TRANSPORT)
         cluster.speaking.set()
         async with asyncio.timeout(5):
-            while catalog._lookups:  # noqa: SLF001 - nothing else tells of a lookup without a caller
+            while catalog._lookups:
                 await asyncio.sleep(0)
 
 

@@ -45,7 +45,7 @@ NOT_APPENDED_THIS_TIME = {
     "BROKER_NOT_AVAILABLE",
     "NOT_ENOUGH_REPLICAS",
 }
-"""Errors that depend on the moment: an earlier try may have been appended without its acknowledgement coming through."""
+"""Errors that depend on the moment: an earlier try may have been appended, its acknowledgement lost."""
 
 CALLERS_FAULT = {
     Reason.RECORD_TOO_LARGE,

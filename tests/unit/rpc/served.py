@@ -114,11 +114,8 @@ class Refusal(NamedTuple):
             error_details_pb2.BadRequest(),
             error_details_pb2.RetryInfo(),
         )
-        found: list[type[Message]] = []
-        for packed in status.details:
-            for detail in (info, bad_request, retry):
-                if packed.Unpack(detail):
-                    found.append(type(detail))
+        kinds: tuple[Message, ...] = (info, bad_request, retry)
+        found = [type(detail) for packed in status.details for detail in kinds if packed.Unpack(detail)]
         assert len(found) == len(status.details)
         return cls(
             error.code(),
@@ -224,7 +221,8 @@ class Gateway:
     ) -> aio.UnaryUnaryCall[bytes, bytes]:
         """Start a native call."""
         data = request if isinstance(request, bytes) else request.SerializeToString()
-        return self.channel.unary_unary(f"/{method}")(data, metadata=tuple(metadata), timeout=timeout_s)
+        start: aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(f"/{method}")
+        return start(data, metadata=tuple(metadata), timeout=timeout_s)
 
     async def refused(self, request: Message | bytes, **options: Any) -> Refusal:  # noqa: ANN401 - as for `call`
         """Make a native call that must fail, with the details that every failure carries."""
@@ -243,9 +241,7 @@ class Gateway:
             body=httpbody_pb2.HttpBody(content_type="application/x-www-form-urlencoded", data=body)
         )
         metadata = {"x-envoy-original-method": method, "x-envoy-original-path": target, **(headers or {})}
-        call = self.call(
-            request, method="twinpost.v1.ProducerRestService/Produce", metadata=tuple(metadata.items())
-        )
+        call = self.call(request, method="twinpost.v1.ProducerRestService/Produce", metadata=tuple(metadata.items()))
         answer = httpbody_pb2.HttpBody.FromString(await call)
         assert answer.content_type == "application/json"
         received = dict(await call.initial_metadata())

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.rpc.served import LIMITS
 from twinpost.v1 import producer_service_pb2, record_pb2
-from twinpost_server.core.errors import Delivered, Failure, Reason, RequestFailed
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.records import Header, Record, RecordMetadata
 from twinpost_server.rpc.codec import decode_request, decode_step, encode_response, encode_step
 
@@ -93,7 +93,10 @@ def test_every_failure_has_its_place_in_the_contract(reason: Reason, delivered: 
 def test_outcomes_are_encoded_in_order() -> None:
     """Metadata exact to the last of 64 bits."""
     largest = 2**63 - 1
-    outcomes = [RecordMetadata("t", 2**31 - 1, largest, largest), Failure(reason=Reason.INTERNAL, message="x")]
+    outcomes: list[Outcome] = [
+        RecordMetadata("t", 2**31 - 1, largest, largest),
+        Failure(reason=Reason.INTERNAL, message="x"),
+    ]
     answer = producer_service_pb2.ProduceStreamResponse.FromString(encode_step(5, outcomes))
     expected = record_pb2.RecordMetadata(topic="t", partition=2**31 - 1, offset=largest, timestamp=largest)
     assert (5, ["metadata", "error"]) == (answer.sequence, [result.WhichOneof("result") for result in answer.results])

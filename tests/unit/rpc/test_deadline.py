@@ -29,9 +29,7 @@ def test_deadline_in_the_past_leaves_no_time() -> None:
 
 def test_margin_never_lengthens_the_gateways_limit() -> None:
     """At the border between the two, the sooner one counts."""
-    assert all(
-        budget_s(30.0 + step * ANSWER_MARGIN_S_MAX / 10, 30.0) <= 30.0 + 1e-9 for step in range(-20, 20)
-    )
+    assert all(budget_s(30.0 + step * ANSWER_MARGIN_S_MAX / 10, 30.0) <= 30.0 + 1e-9 for step in range(-20, 20))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +42,26 @@ def test_plain_seconds_are_read(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "0.0", "0.000000000", "-1", "+1", "1e3", "1_0", "inf", "nan", "1s", " 1", "1 ", "1\n", ".5", "5.", "٣", "9" * 400],
+    [
+        "",
+        "0",
+        "0.0",
+        "0.000000000",
+        "-1",
+        "+1",
+        "1e3",
+        "1_0",
+        "inf",
+        "nan",
+        "1s",
+        " 1",
+        "1 ",
+        "1\n",
+        ".5",
+        "5.",
+        "٣",
+        "9" * 400,
+    ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     """By the header's name, with an example."""

@@ -6,21 +6,26 @@ import asyncio
 
 import pytest
 from grpc import StatusCode, aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from tests.unit.rpc.served import Gateway
 from twinpost_server.rpc.health import ROUTING_SERVICE
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVICE = "grpc.health.v1.Health"
 READY_SERVICES = ("", "twinpost.v1.ProducerService")
+
+
+def status(answer: bytes) -> int:
+    """Return the status in a serialized answer."""
+    return health_pb2.HealthCheckResponse.FromString(answer).status
 
 
 async def told(gateway: Gateway) -> list[int]:
     """Ask for routing, then for both names of readiness."""
-    stub = health_pb2_grpc.HealthStub(gateway.channel)
     requests = (health_pb2.HealthCheckRequest(service=service) for service in (ROUTING_SERVICE, *READY_SERVICES))
-    return [(await stub.Check(request)).status for request in requests]
+    return [status(await gateway.call(request, method=f"{SERVICE}/Check")) for request in requests]
 
 
 async def test_worker_starts_as_neither_routable_nor_ready(gateway: Gateway) -> None:
@@ -48,19 +53,17 @@ async def test_ready_is_routable_with_brokers(
 
 async def test_watchers_are_told_of_changes(gateway: Gateway) -> None:
     """A balancer that watches need not ask."""
-    request = health_pb2.HealthCheckRequest(service=ROUTING_SERVICE)
-    watching = health_pb2_grpc.HealthStub(gateway.channel).Watch(request)
+    watch: aio.UnaryStreamMultiCallable[bytes, bytes] = gateway.channel.unary_stream(f"/{SERVICE}/Watch")
+    watching = aiter(watch(health_pb2.HealthCheckRequest(service=ROUTING_SERVICE).SerializeToString()))
     async with asyncio.timeout(5):
-        assert NOT_SERVING == (await watching.read()).status
+        assert NOT_SERVING == status(await anext(watching))
         await gateway.health.set_routable(routable=True)
-        assert SERVING == (await watching.read()).status
-    watching.cancel()
+        assert SERVING == status(await anext(watching))
 
 
 async def test_other_services_are_not_found(gateway: Gateway) -> None:
     """The REST service is Envoy's business and says nothing of itself."""
+    request = health_pb2.HealthCheckRequest(service="twinpost.v1.ProducerRestService")
     with pytest.raises(aio.AioRpcError) as refused:
-        await health_pb2_grpc.HealthStub(gateway.channel).Check(
-            health_pb2.HealthCheckRequest(service="twinpost.v1.ProducerRestService")
-        )
+        await gateway.call(request, method=f"{SERVICE}/Check")
     assert StatusCode.NOT_FOUND is refused.value.code()

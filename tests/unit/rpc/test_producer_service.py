@@ -274,10 +274,11 @@ class TestDeadlines:
 
 async def test_compressed_request_is_inflated_within_the_limit(gateway: Gateway) -> None:
     """A message that inflates to far more than the limit is refused, and the gateway goes on."""
+    produce_compressed: aio.UnaryUnaryMultiCallable[bytes, bytes] = gateway.channel.unary_unary(
+        "/twinpost.v1.ProducerService/Produce"
+    )
     bomb = b"\0" * (LIMITS.body_bytes_max * 50)
     with pytest.raises(aio.AioRpcError) as refused:
-        await gateway.channel.unary_unary("/twinpost.v1.ProducerService/Produce")(
-            request(greeting(bomb)).SerializeToString(), compression=Compression.Gzip
-        )
+        await produce_compressed(request(greeting(bomb)).SerializeToString(), compression=Compression.Gzip)
     assert StatusCode.RESOURCE_EXHAUSTED is refused.value.code()
     assert 1 == len(await produce(gateway, greeting()))

@@ -51,7 +51,9 @@ class TestDecode:
         assert record.headers is not None
         assert (True, True) == (isinstance(record, Record), isinstance(record.headers[0], Header))
 
-    @pytest.mark.parametrize(("body", "single"), [(b'{"value":"x"}', True), (b'[{"value":"x"}]', False), (b"[]", False)])
+    @pytest.mark.parametrize(
+        ("body", "single"), [(b'{"value":"x"}', True), (b'[{"value":"x"}]', False), (b"[]", False)]
+    )
     def test_one_message_is_told_from_an_array_of_one(self, body: bytes, *, single: bool) -> None:
         """Refusals point into the body as it was sent."""
         decoded = STRICT.decode(body, "t")

@@ -158,7 +158,11 @@ class TestBadRequests:
             ("/produce", b'[{"topic":"!","value":"x"}]', ["[0].topic"]),
             ("/produce", b'[{"topic":"!","value":"x"},{"value":1}]', ["[0].topic", "[1].value", "[1].topic"]),
             ("/produce/one", b'{"topic":"two","value":"x","partition":-1}', ["topic", "partition"]),
-            ("/produce/one", b'[{"value":"x","partition":-1},{"topic":"two","value":"x"}]', ["[0].partition", "[1].topic"]),
+            (
+                "/produce/one",
+                b'[{"value":"x","partition":-1},{"topic":"two","value":"x"}]',
+                ["[0].partition", "[1].topic"],
+            ),
             ("/produce/one", b'{"value":"x","headers":[{"key":"a"},{"key":"\\u0000","value":""}]}', None),
         ],
     )
@@ -274,7 +278,7 @@ class TestEncodings:
     @pytest.mark.parametrize("size", [10, 9_000])
     async def test_gzip_is_inflated(self, gateway: Gateway, encoding: str, size: int) -> None:
         """Small and large."""
-        body = gzip.compress(msgspec.json.encode([{"value": "%05d" % index} for index in range(size // 10)]), 1)
+        body = gzip.compress(msgspec.json.encode([{"value": f"{index:05}"} for index in range(size // 10)]), 1)
         assert 200 == (await gateway.rest("POST", "/produce/one", body, {"content-encoding": encoding})).status
         assert size // 10 == len(gateway.sink.records)
 
@@ -292,9 +296,7 @@ class TestEncodings:
             pytest.param("br", b"{}", (415, "UNSUPPORTED_ENCODING", "no"), id="another encoding"),
             pytest.param("gzip", b"{}", (400, "MALFORMED_REQUEST", "no"), id="not gzip"),
             pytest.param("gzip", b"", (400, "MALFORMED_REQUEST", "no"), id="nothing"),
-            pytest.param(
-                "gzip", gzip.compress(b"0" * 10_000_000), (413, "REQUEST_TOO_LARGE", "no"), id="bomb"
-            ),
+            pytest.param("gzip", gzip.compress(b"0" * 10_000_000), (413, "REQUEST_TOO_LARGE", "no"), id="bomb"),
             pytest.param(
                 "gzip", gzip.compress(b"") * 4000, (400, "MALFORMED_REQUEST", "no"), id="thousands of empty members"
             ),
@@ -395,19 +397,19 @@ class TestCallers:
         gateway.doorkeeper.callers[None] = Principal("alice", (TopicPattern("cities"),))
         assert (403, "TOPIC_FORBIDDEN", "no") == error(await gateway.rest("GET", "/produce/one/x"))
 
-    @pytest.mark.parametrize("timeout", ["0.2", "1"])
-    async def test_caller_may_ask_for_less_time(self, gateway: Gateway, timeout: str) -> None:
+    @pytest.mark.parametrize("asked", ["0.2", "1"])
+    async def test_caller_may_ask_for_less_time(self, gateway: Gateway, asked: str) -> None:
         """By a header, in seconds; `delivered` says that the record may be written yet."""
         before = asyncio.get_running_loop().time()
         with gateway.sink.paused():
-            answer = await gateway.rest("GET", "/produce/one/x", b"", {"request-timeout": timeout})
+            answer = await gateway.rest("GET", "/produce/one/x", b"", {"request-timeout": asked})
         assert (504, "DEADLINE_EXCEEDED", "unknown") == error(answer)
-        assert asyncio.get_running_loop().time() - before < float(timeout) + 0.5
+        assert asyncio.get_running_loop().time() - before < float(asked) + 1
 
-    @pytest.mark.parametrize("timeout", ["0", "-1", "nan", "soon", "", "1_0", "1e3", "+1", "inf"])
-    async def test_timeout_that_is_no_number_is_refused(self, gateway: Gateway, timeout: str) -> None:
+    @pytest.mark.parametrize("asked", ["0", "-1", "nan", "soon", "", "1_0", "1e3", "+1", "inf"])
+    async def test_timeout_that_is_no_number_is_refused(self, gateway: Gateway, asked: str) -> None:
         """Nothing is guessed at."""
-        answer = await gateway.rest("GET", "/produce/one/x", b"", {"request-timeout": timeout})
+        answer = await gateway.rest("GET", "/produce/one/x", b"", {"request-timeout": asked})
         assert ((400, "MALFORMED_REQUEST", "no"), []) == (error(answer), values(gateway))
 
     async def test_caller_who_leaves_recalls_nothing(self, gateway: Gateway) -> None:

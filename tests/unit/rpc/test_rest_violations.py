@@ -148,7 +148,13 @@ class TestNames:
 
     @pytest.mark.parametrize(
         ("name", "nearest"),
-        [("headrs", "headers"), ("Value", "value"), ("partion", "partition"), ("time_stamp", "timestamp"), ("keys", "key")],
+        [
+            ("headrs", "headers"),
+            ("Value", "value"),
+            ("partion", "partition"),
+            ("time_stamp", "timestamp"),
+            ("keys", "key"),
+        ],
     )
     def test_unknown_field_is_told_the_nearest(self, name: str, nearest: str) -> None:
         """A mistyped name is easily mended."""
@@ -175,7 +181,10 @@ class TestNames:
         [
             (b'{"value":"a","value":"b"}', ["value"]),
             (b'{"value":"a","val\\u0075e":"a"}', ["value"]),
-            (b'[{"value":"a"},{"value":"b","key":"","key":"","partition":1,"partition":1}]', ["[1].key", "[1].partition"]),
+            (
+                b'[{"value":"a"},{"value":"b","key":"","key":"","partition":1,"partition":1}]',
+                ["[1].key", "[1].partition"],
+            ),
             (b'{"value":"a","headers":[{"key":"a","value":"","key":"b"}]}', ["headers[0].key"]),
         ],
     )

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from grpc import StatusCode, aio
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 from tests.unit.rpc.served import Gateway
+
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 
 
 async def test_reflection_shows_the_native_service_and_health(gateway: Gateway) -> None:
     """The REST service stays out of sight: it is no API of its own."""
-
-    async def requests() -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
-        yield reflection_pb2.ServerReflectionRequest(list_services="")
-
-    calls = reflection_pb2_grpc.ServerReflectionStub(gateway.channel).ServerReflectionInfo(requests())
-    names = {service.name async for answer in calls for service in answer.list_services_response.service}
+    reflect: aio.StreamStreamMultiCallable[bytes, bytes] = gateway.channel.stream_stream(
+        f"/{REFLECTION}/ServerReflectionInfo"
+    )
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    answers = [
+        reflection_pb2.ServerReflectionResponse.FromString(answer)
+        async for answer in reflect(iter([request.SerializeToString()]))
+    ]
+    names = {service.name for answer in answers for service in answer.list_services_response.service}
     expected = {
         "twinpost.v1.ProducerService",
         "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
+        REFLECTION,
     }
     assert expected == names
 

@@ -380,7 +380,7 @@ class TestReload:
         await authenticator.authenticate(CLERK.authorization)
         link.replace(users_file)
         async with asyncio.timeout(DEADLINE_S):
-            while authenticator.cached(CLERK.authorization) is not None:  # noqa: ASYNC110 - it tells nobody
+            while authenticator.cached(CLERK.authorization) is not None:
                 await asyncio.sleep(0.01)
         watching.cancel()
         assert Reason.UNAUTHENTICATED == await refusal(authenticator, CLERK.authorization)
@@ -391,7 +391,7 @@ class TestOpening:
 
     async def test_mode_none_lets_everyone_in(self) -> None:
         """With and without credentials, and with wrong ones."""
-        door = open_authenticator(AuthSettings(mode="none"))
+        door = open_authenticator(AuthSettings(mode="none"), workers=1)
         principals: list[Principal | None] = [await door.authenticate(None), door.cached("Basic x"), door.cached(None)]
         await door.reload()
         await door.watch()
@@ -400,7 +400,7 @@ class TestOpening:
 
     async def test_mode_basic_reads_the_users_file(self, users_file: Path) -> None:
         """With the library's own verification."""
-        authenticator = open_authenticator(AuthSettings(users_file=users_file))
+        authenticator = open_authenticator(AuthSettings(users_file=users_file), workers=1)
         assert MYUSER.name == (await authenticator.authenticate(MYUSER.authorization)).name
         authenticator.close()
 
@@ -411,7 +411,7 @@ class TestOpening:
         if text is not None:
             file.write_text(text)
         with pytest.raises(ConfigError):
-            open_authenticator(AuthSettings(users_file=file))
+            open_authenticator(AuthSettings(users_file=file), workers=1)
 
     async def test_closing_gives_up_what_waits(self, users_file: Path, gate: Gate) -> None:
         """Callers who still wait are cancelled, and the threads end."""

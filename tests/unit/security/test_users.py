@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.security.users_files import quick_hash
 from twinpost_server.config.faults import ConfigError
+from twinpost_server.core.quota import Quota
 from twinpost_server.security.users import User, name_problem, parse_users, read_users, require_users
 
 HASH = quick_hash("mypass")
@@ -144,3 +145,17 @@ def test_file_without_users_does_not_start_a_gateway(tmp_path: Path) -> None:
 def test_name_is_one_that_http_basic_carries(name: str, problem: str | None) -> None:
     """RFC 7617 rules out colons and control characters."""
     assert problem == name_problem(name)
+
+
+def test_quota_is_read() -> None:
+    """Both rates are optional, and integers will do."""
+    user = parse_users(f'[users.a]\npassword_hash = "{HASH}"\ntopics = []\nrecords_per_s = 5\n'.encode(), FILE)["a"]
+    assert Quota(records_per_s=5) == user.quota
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "inf", "nan", "true", '"5"', "[1]"])
+@pytest.mark.parametrize("name", ["records_per_s", "bytes_per_s"])
+def test_rate_that_is_none_is_a_fault(name: str, rate: str) -> None:
+    """It is named, with what was expected."""
+    faults = faults_of(f'[users.a]\npassword_hash = "{HASH}"\ntopics = []\n{name} = {rate}\n')
+    assert [f"{FILE}: user 'a': {name} must be a number above 0; leave it out for no bound"] == faults

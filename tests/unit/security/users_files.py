@@ -12,8 +12,11 @@ __all__ = ["quick_hash", "write_users"]
 
 
 def quick_hash(password: str) -> str:
-    """Return an Argon2 hash with the least cost there is."""
-    return argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
+    """Return an Argon2 hash with the least cost there is.
+
+    Its salt is always the same, since such hashes are in the names of tests, which every process must find alike.
+    """
+    return argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password, salt=b"tests' own salt.")
 
 
 def write_users(file: Path, users: Mapping[str, tuple[str, list[str]]]) -> None:

@@ -18,7 +18,6 @@ from twinpost_server.supervisor.run_directory import RunDirectory
         ("0.0.0.0", "127.0.0.1:8080"),  # noqa: S104 - nothing listens in this test
         ("::", "127.0.0.1:8080"),
         ("::1", "[::1]:8080"),
-        ("gateway.example", "gateway.example:8080"),
     ],
 )
 def test_address_is_one_that_can_be_called(host: str, expected: str) -> None:

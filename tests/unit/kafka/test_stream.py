@@ -1,0 +1,161 @@
+"""The order of a stream, with a sink that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from twinpost_server.core.batch import RecordBatch
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
+from twinpost_server.core.limits import Limits
+from twinpost_server.core.records import Record
+from twinpost_server.kafka.delivery import Delivery
+from twinpost_server.kafka.sink import KafkaSink
+from twinpost_server.kafka.stream import KafkaStream
+
+LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
+REFUSED = Failure(reason=Reason.RECORD_TOO_LARGE, message="too large", delivered=Delivered.NO)
+
+
+class Sink:
+    """Notes what it is asked.
+
+    Attributes:
+        asked: the calls so far: what, and for which topics.
+        room: while cleared, steps wait for room.
+        retry: while cleared, second tries are under way.
+    """
+
+    def __init__(self) -> None:
+        """Have room, and be quick."""
+        self.asked: list[tuple[str, str]] = []
+        self.room = asyncio.Event()
+        self.room.set()
+        self.retry = asyncio.Event()
+        self.retry.set()
+
+    async def wait_for_room(self, batch: RecordBatch, _deadline: float) -> None:
+        """Wait for room."""
+        self._note("room", batch.topics)
+        await self.room.wait()
+
+    async def hand_over(self, batch: RecordBatch, _deadline: float) -> Delivery:
+        """Hand over."""
+        self._note("hand over", batch.topics)
+        return Delivery(batch, asyncio.get_running_loop().create_future(), lambda _: None)
+
+    async def resolve(self, _delivery: Delivery, _deadline: float, settled_topics: frozenset[str]) -> list[Outcome]:
+        """Try again what may be tried."""
+        self._note("resolve", settled_topics)
+        await self.retry.wait()
+        return [REFUSED]
+
+    def _note(self, what: str, topics: frozenset[str]) -> None:
+        self.asked.append((what, "".join(sorted(topics))))
+
+
+def batch(topics: str) -> RecordBatch:
+    """Return a batch with a record for each topic, one letter each."""
+    return RecordBatch.checked([Record("x", topic) for topic in topics], LIMITS)
+
+
+def within(seconds: float) -> float:
+    """Return the deadline so many seconds from now."""
+    return asyncio.get_running_loop().time() + seconds
+
+
+class Failing:
+    """A stream whose deliveries fail as soon as they are waited for."""
+
+    def __init__(self) -> None:
+        """Open it."""
+        self.sink = Sink()
+        self.stream = KafkaStream(cast("KafkaSink", self.sink))
+
+    async def step(self, topics: str, *, within_s: float = 5.0, fails: bool = True) -> asyncio.Task[list[Outcome]]:
+        """Enqueue a step and start to wait for its outcomes."""
+        pending = await self.stream.enqueue(batch(topics), deadline=within(within_s))
+        delivery: Delivery = pending._delivery  # type: ignore[attr-defined]
+        if fails:
+            delivery.refused([(0, REFUSED)])
+        delivery.pending = 0
+        delivery.wake()
+        return asyncio.create_task(pending.outcomes())
+
+
+async def test_good_step_asks_for_nothing_more() -> None:
+    """The hot path takes no turn."""
+    failing = Failing()
+    await (await failing.step("a", fails=False))
+    assert [("room", "a"), ("hand over", "a")] == failing.sink.asked
+
+
+async def test_topics_of_later_steps_are_settled() -> None:
+    """A record of an earlier step must not come behind those."""
+    failing = Failing()
+    pending = await failing.stream.enqueue(batch("ab"), deadline=within(5))
+    await failing.step("bc", fails=False)
+    delivery: Delivery = pending._delivery  # type: ignore[attr-defined]
+    delivery.refused([(0, REFUSED)])
+    delivery.wake()
+    assert [REFUSED] == await pending.outcomes()
+    assert ("resolve", "b") == failing.sink.asked[-1]
+
+
+async def test_no_step_is_handed_over_while_an_earlier_one_is_tried_again() -> None:
+    """Else it might be stored first."""
+    failing = Failing()
+    failing.sink.retry.clear()
+    first = await failing.step("a")
+    async with asyncio.timeout(5):
+        while ("resolve", "") not in failing.sink.asked:
+            await asyncio.sleep(0)
+    second = asyncio.create_task(failing.step("a"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert [("room", "a"), ("hand over", "a"), ("resolve", "")] == failing.sink.asked
+    failing.sink.retry.set()
+    await first
+    await (await second)
+    assert [("room", "a"), ("hand over", "a"), ("resolve", "")] * 2 == failing.sink.asked
+
+
+async def test_failed_step_is_answered_in_time_though_a_later_one_waits_for_room() -> None:
+    """At its own deadline, with nothing tried again."""
+    failing = Failing()
+    first_at = asyncio.get_running_loop().time()
+    pending = await failing.stream.enqueue(batch("a"), deadline=within(0.1))
+    failing.sink.room.clear()
+    second = asyncio.create_task(failing.step("b"))
+    async with asyncio.timeout(5):
+        while ("room", "b") not in failing.sink.asked:
+            await asyncio.sleep(0)
+    delivery: Delivery = pending._delivery  # type: ignore[attr-defined]
+    delivery.refused([(0, REFUSED)])
+    delivery.wake()
+    assert [REFUSED] == await pending.outcomes()
+    assert asyncio.get_running_loop().time() - first_at < 2
+    assert ("resolve", "a") == failing.sink.asked[-1]
+    failing.sink.room.set()
+    await (await second)
+
+
+async def test_caller_who_leaves_gives_the_turn_back() -> None:
+    """Whether it waited for room or for a second try."""
+    failing = Failing()
+    failing.sink.room.clear()
+    waiting = asyncio.create_task(failing.step("a"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    failing.sink.room.set()
+    failing.sink.retry.clear()
+    outcomes = await failing.step("a")
+    async with asyncio.timeout(5):
+        while ("resolve", "") not in failing.sink.asked:
+            await asyncio.sleep(0)
+    outcomes.cancel()
+    await asyncio.wait([outcomes])
+    failing.sink.retry.set()
+    async with asyncio.timeout(5):
+        await (await failing.step("a"))
