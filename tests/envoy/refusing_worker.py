@@ -13,7 +13,7 @@ from tests.envoy import http2
 
 __all__ = ["RefusingWorker"]
 
-_CLUSTERS = 2
+_CLUSTERS = 3
 _REFUSED_STREAM = 7
 _SERVING = b"\x00\x00\x00\x00\x02\x08\x01"
 

@@ -57,7 +57,7 @@ def test_a_request_that_finds_its_worker_gone_goes_to_another(pair_front: Front)
         connections = pair_front.stat("cluster.twinpost.upstream_cx_active")
         first.kill()
         eventually(lambda: pair_front.stat("cluster.twinpost.upstream_cx_active") < connections)
-        assert 2 == pair_front.stat("cluster.twinpost.membership_healthy")
+        assert pair_front.stat("cluster.twinpost.membership_healthy") >= 2
 
         assert {200} == {pair_front.send(b"/produce/t").status for _ in range(20)}
 

@@ -95,6 +95,13 @@ class Besieged:
         """Return the Envoy process."""
         return envoy(self.gateway)
 
+    def connections(self) -> int:
+        """Return how many connections to the public port the gateway holds open."""
+        return sum(
+            connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == self.port
+            for connection in self.envoy().net_connections("tcp")
+        )
+
     def assert_unharmed(self) -> None:
         """Assert that the processes are those of the beginning, and that a good message is stored."""
 

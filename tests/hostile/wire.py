@@ -15,14 +15,14 @@ from tests.gateway.rest import RestResponse
 from tests.gateway.users import MYUSER
 from tests.hostile.besieged import Besieged
 
-__all__ = ["AUTHORIZATION", "Exchange", "assert_refused", "exchange", "request"]
+__all__ = ["AUTHORIZATION", "LEAKS", "Exchange", "assert_refused", "exchange", "request"]
 
 AUTHORIZATION = f"Authorization: {MYUSER.authorization}".encode()
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
 
-_LEAKS = ("twinpost.v1", ".sock", "upstream", "traceback", "envoy", "protobuf", "127.0.0.1", "librdkafka")
+LEAKS = ("twinpost.v1", ".sock", "upstream", "traceback", "envoy", "protobuf", "127.0.0.1", "librdkafka")
 """What only the inside knows."""
 
 
@@ -96,7 +96,7 @@ def assert_refused(response: RestResponse, *statuses: int) -> dict[str, Any]:
     assert response.status in statuses, (response.status, response.body)
     error = checked_error(response)
     text = response.body.decode().lower()
-    assert [] == [word for word in _LEAKS if word in text], text
+    assert [] == [word for word in LEAKS if word in text], text
     assert {"delivered": "no"} == {"delivered": error["delivered"]}
     if response.status in {429, 503}:
         assert int(response.headers["retry-after"]) >= 1

@@ -163,7 +163,7 @@ class Producer:
         """Run on the poll thread until closed: serve reports, then wake the loop once for what they completed."""
         try:
             while not self._closing:
-                self._client.poll(_POLL_TIMEOUT_S)
+                self._poll()
                 # Only this thread counts what is told, so a delivery whose records were refused in part is discounted
                 # here: were the loop to do it, the last report could come between its read and its write.
                 while self._refused:
@@ -177,6 +177,14 @@ class Producer:
         except Exception:  # noqa: BLE001 - without its thread a producer is of no use, whatever ended it
             _log.exception("the poll thread failed; the producer is given up")
             self._loop.call_soon_threadsafe(self._fail)
+
+    def _poll(self) -> None:
+        try:
+            self._client.poll(_POLL_TIMEOUT_S)
+        except KafkaException as exception:
+            # The binding raises a fatal error here and does not tell `error_cb`. The reports of what the producer held
+            # are still to come, so that the thread must go on.
+            self._trouble_on_poll_thread(exception.args[0])
 
     def _settle(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:

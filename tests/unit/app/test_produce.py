@@ -12,6 +12,7 @@ from twinpost_server.app.produce import Produce
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.principal import ANONYMOUS, Principal
+from twinpost_server.core.quota import Quota, QuotaMeter
 from twinpost_server.core.records import Record, RecordMetadata
 from twinpost_server.core.topics import TopicPattern
 
@@ -93,3 +94,28 @@ async def test_deadline_reaches_the_sink() -> None:
             ANONYMOUS, [Record("x", "orders")], deadline=asyncio.get_running_loop().time() + 0.01
         )
     assert [Delivered.UNKNOWN] == [outcome.delivered for outcome in outcomes if isinstance(outcome, Failure)]
+
+
+async def test_quota_counts_records_and_their_bytes() -> None:
+    """What is over it is refused before anything is written, with the time to wait."""
+    sink = FakeSink({"orders": 1})
+    meter = QuotaMeter(Quota(records_per_s=100, bytes_per_s=10), lambda: 0.0)
+    caller = Principal("alice", (TopicPattern("*"),), meter)
+    await produce(sink, [Record("123456", "orders", key="1234567890")], principal=caller)
+    with pytest.raises(RequestFailed) as refused:
+        await produce(sink, [Record("x", "orders")], principal=caller)
+    failure = refused.value.failure
+    assert (Reason.QUOTA_EXCEEDED, Delivered.NO) == (failure.reason, failure.delivered)
+    assert pytest.approx(0.6) == failure.retry_delay_s
+    assert 1 == len(sink.records)
+
+
+async def test_refused_request_costs_no_quota() -> None:
+    """Neither for a broken rule nor for a right that is missing."""
+    sink = FakeSink({"orders": 1})
+    caller = Principal("alice", (TopicPattern("orders"),), QuotaMeter(Quota(records_per_s=1), lambda: 0.0))
+    for record in (Record("x", "!"), Record("x", "logs")):
+        for _ in range(5):
+            with pytest.raises(RequestFailed):
+                await produce(sink, [record], principal=caller)
+    assert 1 == len(await produce(sink, [Record("x", "orders")], principal=caller))

@@ -11,6 +11,7 @@ from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.ports import PendingWrite
 from twinpost_server.core.principal import ANONYMOUS, Principal
+from twinpost_server.core.quota import Quota, QuotaMeter
 from twinpost_server.core.records import Record, RecordMetadata
 from twinpost_server.core.topics import TopicPattern
 
@@ -87,3 +88,18 @@ async def test_step_without_room_waits_for_it() -> None:
     assert [(Reason.OVERLOADED, Delivered.NO)] == reasons(await late.outcomes())
     assert [None, None] == reasons(await first.outcomes()) + reasons(await (await waiting).outcomes())
     assert [b"x", b"y"] == [record.value for record in sink.records]
+
+
+async def test_step_over_the_quota_waits_for_it() -> None:
+    """A fast caller is slowed down to its rate, and refused only where its deadline is sooner."""
+    loop = asyncio.get_running_loop()
+    sink = FakeSink({"orders": 1})
+    stream = ProduceStream(sink, LIMITS)
+    caller = Principal("alice", (TopicPattern("*"),), QuotaMeter(Quota(records_per_s=20), loop.time))
+    await step(stream, [Record("x", "orders")] * 22, principal=caller)
+    late = await step(stream, [Record("late", "orders")], principal=caller, within_s=0.02)
+    assert [(Reason.QUOTA_EXCEEDED, Delivered.NO)] == reasons(await late.outcomes())
+    before = loop.time()
+    patient = await step(stream, [Record("y", "orders")], principal=caller)
+    assert [None] == reasons(await patient.outcomes())
+    assert loop.time() - before > 0.05

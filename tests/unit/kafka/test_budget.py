@@ -51,6 +51,17 @@ class TestAcquire:
             budget.release(10, 100)
         assert (0, 0) == held(budget)
 
+    @pytest.mark.parametrize(("records", "size_bytes"), [(11, 0), (0, 101)])
+    async def test_what_can_never_fit_is_refused_for_good(self, records: int, size_bytes: int) -> None:
+        """Nobody is invited to come back, and nobody waits in vain."""
+        budget = Budget(records_max=10, size_bytes_max=100)
+        with pytest.raises(RequestFailed) as refused:
+            budget.acquire(records, size_bytes)
+        assert Reason.REQUEST_TOO_LARGE is refused.value.failure.reason
+        with pytest.raises(RequestFailed) as refused:
+            await budget.acquire_in_turn(records, size_bytes, deadline=asyncio.get_running_loop().time() + 60)
+        assert (Reason.REQUEST_TOO_LARGE, (0, 0)) == (refused.value.failure.reason, held(budget))
+
     def test_refusal_tells_what_is_held_and_what_may_be(self) -> None:
         """An operator sees from the answer which limit to look at."""
         budget = Budget(records_max=10, size_bytes_max=100)

@@ -121,6 +121,16 @@ async def test_healed_topic_is_let_through_again(watch: ReplicaWatch, cluster: C
     assert None is refusal(watch, Record("x", "lost", partition=0))
 
 
+async def test_short_topic_is_looked_at_until_it_has_healed(watch: ReplicaWatch, cluster: Cluster) -> None:
+    """Again and again, and it stays refused meanwhile."""
+    await looked(watch, cluster, "lost")
+    async with asyncio.timeout(5):
+        while cluster.asked["lost"] < 2:
+            assert Reason.NOT_ENOUGH_REPLICAS is refusal(watch, Record("x", "lost"))
+            await asyncio.sleep(0.01)
+    assert watch.is_short("lost")
+
+
 async def test_topic_that_cannot_be_looked_at_is_let_through(watch: ReplicaWatch, cluster: Cluster) -> None:
     """Not knowing is no reason to refuse, even where the topic was short before."""
     await looked(watch, cluster, "lost")

@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from twinpost_server.core.errors import Delivered, Failure, Reason, RequestFailed
+from twinpost_server.kafka import topics as topics_module
 from twinpost_server.kafka.topics import TopicCatalog
 
 LOOKUP_TIMEOUT_S = 0.3
@@ -190,6 +191,21 @@ class TestEnsure:
         await catalog.ensure(topics, deadline=within(5))
         assert catalog.knows(topics)
         assert cluster.at_once_max <= 64
+
+    async def test_memory_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The topics asked for longest ago are forgotten first, missing ones and others."""
+        monkeypatch.setattr(topics_module, "_TOPICS_MAX", 2)
+        monkeypatch.setattr(topics_module, "_MISSING_MAX", 2)
+        catalog = (cluster := Cluster(dict.fromkeys("abc", 1))).catalog()
+        for topic in "abc":
+            await catalog.ensure({topic}, deadline=within(5))
+        assert [False, True, True] == [catalog.knows({topic}) for topic in "abc"]
+        for topic in "xyz":
+            cluster.topics[topic] = KafkaError(KafkaError.TOPIC_EXCEPTION)
+            await refusal(catalog.ensure({topic}, deadline=within(5)))
+        for topic in "zyx":
+            await refusal(catalog.ensure({topic}, deadline=within(5)))
+        assert [2, 1, 1] == [cluster.asked[topic] for topic in "xyz"]
 
     async def test_lookup_nobody_waits_for_any_more_is_finished_quietly(self) -> None:
         """A failure that comes after every caller has left is nobody's, and no warning either."""

@@ -171,6 +171,7 @@ class Gateway:
         limits: Limits = LIMITS,
         request_timeout_s: float = 20.0,
         unknown_fields: Literal["refuse", "ignore"] = "refuse",
+        reflection_enabled: bool = True,
     ) -> AsyncIterator[Gateway]:
         """Serve on a socket in `directory` inside the block."""
         socket = directory / "s"
@@ -196,7 +197,7 @@ class Gateway:
                     request_timeout_s=request_timeout_s,
                 ),
                 health=gateway.health,
-                reflection_enabled=True,
+                reflection_enabled=reflection_enabled,
                 body_bytes_max=limits.body_bytes_max,
             )
             await gateway.health.tell()

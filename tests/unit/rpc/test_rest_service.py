@@ -264,6 +264,13 @@ class TestLegalOddities:
             answer = await gateway.rest("POST", "/produce/one", b'{"value":1,"extra":1}')
             assert (400, ["value"]) == (answer.status, answer.paths)
 
+    async def test_ignored_field_that_cannot_be_read_is_a_clear_400(self, socket_directory: Path) -> None:
+        """The two readings may differ over what neither of them looks at."""
+        async with Gateway.opened(socket_directory, unknown_fields="ignore") as gateway:
+            for body in (b'{"value":"x","more":"\\ud800"}', b'{"value":"x","\\ud800":1}'):
+                answer = await gateway.rest("POST", "/produce/one", body)
+                assert (400, "MALFORMED_REQUEST", "no") == error(answer)
+
     async def test_unknown_field_is_refused_with_the_nearest_name(self, gateway: Gateway) -> None:
         """A mistyped `headrs` must not lose data in silence."""
         answer = await gateway.rest("POST", "/produce/one", b'{"value":"x","headrs":[]}')
@@ -423,6 +430,15 @@ class TestCallers:
             await asyncio.wait([leaving])
         await gateway.rest("GET", "/produce/one/stayed")
         assert [b"left", b"stayed"] == values(gateway)
+
+
+async def test_slow_inflating_ends_at_the_deadline(gateway: Gateway) -> None:
+    """The same for a compressed body."""
+    body = gzip.compress(bytes(range(256)) * 40, 0)
+    answer = await gateway.rest(
+        "POST", "/produce/one", body, {"content-encoding": "gzip", "request-timeout": "0.000001"}
+    )
+    assert (504, "DEADLINE_EXCEEDED", "no") == error(answer)
 
 
 async def test_slow_reading_ends_at_the_deadline(gateway: Gateway) -> None:

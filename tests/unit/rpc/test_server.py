@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from grpc import StatusCode, aio
 from grpc_reflection.v1alpha import reflection_pb2
@@ -28,6 +30,14 @@ async def test_reflection_shows_the_native_service_and_health(gateway: Gateway) 
         REFLECTION,
     }
     assert expected == names
+
+
+async def test_reflection_can_be_left_out(socket_directory: Path) -> None:
+    """A setting for those who would rather not show their services."""
+    async with Gateway.opened(socket_directory, reflection_enabled=False) as gateway:
+        with pytest.raises(aio.AioRpcError) as refused:
+            await gateway.call(b"", method=f"{REFLECTION}/ServerReflectionInfo")
+    assert StatusCode.UNIMPLEMENTED is refused.value.code()
 
 
 @pytest.mark.parametrize("method", ["twinpost.v1.ProducerService/Nothing", "twinpost.v2.ProducerService/Produce"])

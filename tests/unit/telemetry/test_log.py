@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -30,6 +31,7 @@ except RuntimeError:
 """
 
 
+@cache
 def logged(level: str, style: str) -> str:
     """Return what the program logs."""
     ended = subprocess.run(
