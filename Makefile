@@ -37,12 +37,12 @@ contract: $(READY) ## Check the proto files' style, and that no released contrac
 repo: $(READY) ## Check that documents, generated code, pins and packages tell the truth
 	@$(BIN)/pytest -q tests/repo
 
-test: $(READY) ## Run every test and measure coverage
-	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
+test: $(READY) ## Run every test but the slow suites (faults, hostile) and measure coverage
+	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --ignore=tests/faults --ignore=tests/hostile
 	@$(BIN)/coverage report --include='*/twinpost_server/app/*,*/twinpost_server/core/*' --fail-under=100 \
 		>$(VENV)/core-coverage.txt || { cat $(VENV)/core-coverage.txt; exit 1; }
 
-test-%: $(READY) ## Run one suite, e.g. `make test-unit`; ARGS= are pytest's
+test-%: $(READY) ## Run one suite, e.g. `make test-unit`, `make test-faults`; ARGS= are pytest's
 	@$(BIN)/pytest tests/$* $(ARGS)
 
 format: $(READY) ## Rewrite the sources in the one style

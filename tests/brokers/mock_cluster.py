@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ctypes
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from confluent_kafka import Producer
+from confluent_kafka import cimpl
 
-from tests.brokers.client import ClusterClient, quiet_logger
+from tests.brokers.client import ClusterClient
 
-__all__ = ["PARTITIONS", "MockCluster"]
+__all__ = ["MockCluster"]
 
-PARTITIONS = 4
-"""How many partitions each topic has; the first client that asks for a topic creates it."""
+_RD_KAFKA_PRODUCER = 0
+_PRODUCE_API_KEY = 0
 
 
 class MockCluster:
-    """A cluster that lives as long as the client that brings it.
+    """A cluster whose answers can be made to fail, one by one.
 
-    It speaks the protocol truly but has few of a broker's rules: no unknown topics, no timestamps it refuses.
+    It speaks the protocol truly but has few of a broker's rules: no unknown topics, no timestamps it refuses, and its
+    reports say 1234 for every timestamp. Its C interface (rdkafka_mock.h) is in the library that the Python package
+    brings, and is called there directly, since that package passes on only the option to have such a cluster.
 
     Attributes:
         bootstrap_servers: its addresses.
@@ -27,18 +30,29 @@ class MockCluster:
 
     def __init__(self, *, brokers: int = 1) -> None:
         """Start `brokers` mock brokers."""
-        self._host = Producer(
-            {"test.mock.num.brokers": brokers, "bootstrap.servers": "replaced by the mock cluster"},
-            logger=quiet_logger(),
-        )
-        metadata = self._host.list_topics(timeout=10.0)
-        self.bootstrap_servers = ",".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
+        self._library = _library()
+        self._host = self._library.rd_kafka_new(_RD_KAFKA_PRODUCER, None, None, 0)
+        self._cluster = self._library.rd_kafka_mock_cluster_new(self._host, brokers)
+        self._brokers = brokers
+        self.bootstrap_servers = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
         self.client = ClusterClient(self.bootstrap_servers)
 
-    def create_topic(self, name: str, *, partitions: int = PARTITIONS, config: Mapping[str, str] | None = None) -> None:
-        """Have the topic `name` made; the mock cluster leaves no choice of partitions or settings."""
-        assert (partitions, config) == (PARTITIONS, None)
-        self.client.leaders(name)
+    def create_topic(self, name: str, *, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
+        """Create the topic `name`; the mock cluster knows no settings of topics."""
+        assert config is None
+        error = self._library.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, self._brokers)
+        assert error == 0
+
+    def fail_produce_requests(self, errors: Sequence[int]) -> None:
+        """Answer the produce requests to come with these codes (as in `KafkaError`), one each; 0 lets one through."""
+        codes = (ctypes.c_int * len(errors))(*errors)
+        self._library.rd_kafka_mock_push_request_errors_array(self._cluster, _PRODUCE_API_KEY, len(errors), codes)
+
+    def set_round_trip(self, round_trip_ms: int) -> None:
+        """Hold every answer back for `round_trip_ms`."""
+        for broker in range(1, self._brokers + 1):
+            error = self._library.rd_kafka_mock_broker_set_rtt(self._cluster, broker, round_trip_ms)
+            assert error == 0
 
     def paused(self) -> AbstractContextManager[None]:
         """Refuse: a cluster inside this process cannot be frozen alone."""
@@ -46,4 +60,29 @@ class MockCluster:
 
     def close(self) -> None:
         """End the cluster."""
-        self._host.close()
+        self._library.rd_kafka_mock_cluster_destroy(self._cluster)
+        self._library.rd_kafka_destroy(self._host)
+
+
+def _library() -> ctypes.CDLL:
+    # Looked up through the extension module, names of the library it is linked to are found wherever that may lie.
+    library = ctypes.CDLL(cimpl.__file__)
+    pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+    for name, result, arguments in (
+        ("rd_kafka_new", pointer, (number, pointer, text, ctypes.c_size_t)),
+        ("rd_kafka_destroy", None, (pointer,)),
+        ("rd_kafka_mock_cluster_new", pointer, (pointer, number)),
+        ("rd_kafka_mock_cluster_destroy", None, (pointer,)),
+        ("rd_kafka_mock_cluster_bootstraps", text, (pointer,)),
+        ("rd_kafka_mock_topic_create", number, (pointer, text, number, number)),
+        ("rd_kafka_mock_broker_set_rtt", number, (pointer, ctypes.c_int32, number)),
+        (
+            "rd_kafka_mock_push_request_errors_array",
+            None,
+            (pointer, ctypes.c_int16, ctypes.c_size_t, ctypes.POINTER(number)),
+        ),
+    ):
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library

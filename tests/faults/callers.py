@@ -17,7 +17,7 @@ from tests.faults.journal import Acknowledged, Attempt, Failed, Outcome, SentRec
 from tests.gateway.users import MYUSER, User
 from twinpost.v1 import producer_service_pb2, producer_service_pb2_grpc, record_pb2
 
-__all__ = ["Caller", "NativeCaller", "RestCaller"]
+__all__ = ["Caller", "NativeCaller", "RestCaller", "native_request", "rest_body"]
 
 _CHANNEL_OPTIONS = (
     # A channel of its own for each caller, and no waiting longer than a service may be away.
@@ -61,7 +61,7 @@ class RestCaller:
 
     def send(self, topic: str, records: Sequence[SentRecord], *, timeout_s: float) -> Attempt:
         """Send `records` and return what came of it."""
-        body = json.dumps([_message(record) for record in records]).encode()
+        body = rest_body(records)
         headers = {"Authorization": self._user.authorization, "Request-Timeout": f"{timeout_s:g}"}
         began_at = time.monotonic()
         status, outcomes = "", [Unanswered("")] * len(records)
@@ -111,7 +111,7 @@ class NativeCaller:
 
     def send(self, topic: str, records: Sequence[SentRecord], *, timeout_s: float) -> Attempt:  # noqa: ARG002 - each record names it
         """Send `records` and return what came of it."""
-        request = producer_service_pb2.ProduceRequest(records=[_record(record) for record in records])
+        request = native_request(records)
         began_at = time.monotonic()
         call = self._stub.Produce.future(request, metadata=self._metadata, timeout=timeout_s)
         error = call.exception()
@@ -127,6 +127,16 @@ class NativeCaller:
     def close(self) -> None:
         """Hang up."""
         self._channel.close()
+
+
+def rest_body(records: Sequence[SentRecord]) -> bytes:
+    """Return the body that carries `records` to `POST /produce/{topic}`."""
+    return json.dumps([_message(record) for record in records]).encode()
+
+
+def native_request(records: Sequence[SentRecord]) -> producer_service_pb2.ProduceRequest:
+    """Return the request that carries `records`."""
+    return producer_service_pb2.ProduceRequest(records=[_record(record) for record in records])
 
 
 def _message(record: SentRecord) -> dict[str, Any]:

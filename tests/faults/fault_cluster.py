@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
+    AdminClient,
     OffsetSpec,
     ResourcePatternType,
     ResourceType,
@@ -20,6 +24,7 @@ from confluent_kafka.admin import (
 from confluent_kafka.cimpl import NewTopic
 
 from tests.brokers.apache_kafka import ApacheKafka, KafkaBroker
+from tests.brokers.client import quiet_logger
 from tests.brokers.ports import LOOPBACK
 from tests.brokers.waiting import wait_for
 from tests.faults.network import Link, Network
@@ -28,11 +33,6 @@ __all__ = ["GATEWAY_PASSWORD", "GATEWAY_USER", "FaultCluster"]
 
 GATEWAY_USER = "gateway"
 GATEWAY_PASSWORD = "gateway-secret"  # noqa: S105 - of a cluster that lives as long as the tests
-_RIGHTS = (
-    (ResourceType.TOPIC, AclOperation.WRITE),
-    (ResourceType.TOPIC, AclOperation.DESCRIBE),
-    (ResourceType.TOPIC, AclOperation.DESCRIBE_CONFIGS),
-)
 _CALL_TIMEOUT_S = 10.0
 _HEAL_TIMEOUT_S = 60.0
 
@@ -68,22 +68,41 @@ class FaultCluster:
 
     def grant(self) -> None:
         """Give the gateway the rights it needs on every topic."""
-        acls = [_acl(resource, operation, AclPermissionType.ALLOW) for resource, operation in _RIGHTS]
+        acls = [
+            AclBinding(
+                *(ResourceType.TOPIC, "*", ResourcePatternType.LITERAL, f"User:{GATEWAY_USER}", "*"),
+                *(operation, AclPermissionType.ALLOW),
+            )
+            for operation in (AclOperation.WRITE, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)
+        ]
         for done in self.kafka.client.admin.create_acls(acls).values():
             done.result(_CALL_TIMEOUT_S)
 
-    def deny_writing(self, topic: str) -> None:
-        """Forbid the gateway to write `topic`."""
-        acl = _acl(ResourceType.TOPIC, AclOperation.WRITE, AclPermissionType.DENY, topic)
-        self.kafka.client.admin.create_acls([acl])[acl].result(_CALL_TIMEOUT_S)
+    @contextmanager
+    def writing_denied(self, topic: str) -> Iterator[None]:
+        """Forbid the gateway to write `topic` until the end of the block."""
+        admin = self.kafka.client.admin
+        place = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{GATEWAY_USER}", "*")
+        denied = AclBinding(*place, AclOperation.WRITE, AclPermissionType.DENY)
+        admin.create_acls([denied])[denied].result(_CALL_TIMEOUT_S)
+        try:
+            yield
+        finally:
+            written = AclBindingFilter(*place, AclOperation.WRITE, AclPermissionType.DENY)
+            admin.delete_acls([written])[written].result(_CALL_TIMEOUT_S)
 
     def set_password(self, password: str) -> None:
-        """Change the gateway's password; connections that stand go on."""
+        """Change the gateway's password and return once every broker goes by it; connections that stand go on."""
         change = UserScramCredentialUpsertion(
             GATEWAY_USER, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), password.encode()
         )
         done = self.kafka.client.admin.alter_user_scram_credentials([change])
         done[GATEWAY_USER].result(_CALL_TIMEOUT_S)
+        wait_for(
+            lambda: all(_admits(node, password) for node in self.kafka.nodes.values()),
+            "the new password taken by every broker",
+            timeout_s=_CALL_TIMEOUT_S,
+        )
 
     def create_topic_led_by(self, node_id: int, name: str, *, partitions: int) -> None:
         """Create a topic all of whose partitions are led by the node `node_id`."""
@@ -151,9 +170,18 @@ class FaultCluster:
         return {"advertised.listeners": f"{plain},SASL_PLAINTEXT://{LOOPBACK}:{link.port}"}
 
 
-def _acl(
-    resource: ResourceType, operation: AclOperation, permission: AclPermissionType, name: str = "*"
-) -> AclBinding:
-    return AclBinding(
-        resource, name, ResourcePatternType.LITERAL, f"User:{GATEWAY_USER}", "*", operation, permission
-    )
+def _admits(node: KafkaBroker, password: str) -> bool:
+    """Return whether `node` lets the gateway in with `password`."""
+    config: dict[str, Any] = {
+        "bootstrap.servers": f"{LOOPBACK}:{node.ports['SASL_PLAINTEXT']}",
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "SCRAM-SHA-256",
+        "sasl.username": GATEWAY_USER,
+        "sasl.password": password,
+        "error_cb": lambda _error: None,
+    }
+    try:
+        AdminClient(config, logger=quiet_logger()).list_topics("__none", timeout=1.0)
+    except KafkaException:
+        return False
+    return True

@@ -86,8 +86,8 @@ class Load:
         return [attempt for attempt in self.journal.attempts() if attempt.caller in names]
 
     def steady_attempts(self) -> list[Attempt]:
-        """Return the attempts since `steady_at`."""
-        return [attempt for attempt in self.attempts() if attempt.began_at >= self.steady_at]
+        """Return the attempts that ended after `steady_at`."""
+        return [attempt for attempt in self.attempts() if attempt.ended_at >= self.steady_at]
 
     def wait_until_served(self, times: int = 3, *, timeout_s: float = _WAIT_S) -> None:
         """Return once every caller has been acknowledged `times` times in a row, with requests that begin from now on.

@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import _ElectionType as ElectionType  # the package has no public name for it
 
 from tests.brokers.waiting import wait_for
-from tests.faults.bounds import OUTAGE_S, within_s
+from tests.faults.bounds import OUTAGE_S, most, within_s
 from tests.faults.journal import Acknowledged, Attempt, Failed
 from tests.faults.processes import memory_bytes, workers
 from tests.faults.table import Row
@@ -113,7 +113,7 @@ def test_03_in_sync_replicas_below_the_minimum(trial: Trial, tell: Callable[[Row
     # A request of which some records were acknowledged just in time is OK on gRPC.
     assert {"503", "UNAVAILABLE"} <= {attempt.status for attempt in short} <= {"503", "UNAVAILABLE", "OK"}
     refused = [attempt.took_s for attempt in short if attempt.failures[0].delivered == "no"]
-    assert _most(refused) < within_s(0.1)
+    assert most(refused) < within_s(0.1)
 
 
 def test_04_all_brokers_down_at_start(trial: Trial, tell: Callable[[Row], None]) -> None:
@@ -135,7 +135,7 @@ def test_04_all_brokers_down_at_start(trial: Trial, tell: Callable[[Row], None])
                 outcome for attempt in (first, *later) for outcome in attempt.outcomes
             }
             assert {attempt.status for attempt in later} < {"503", "UNAVAILABLE"}
-            assert _most([attempt.took_s for attempt in later]) < within_s(0.1)
+            assert most([attempt.took_s for attempt in later]) < within_s(0.1)
     cluster.start_all()
     answering_at = time.monotonic()
     gateway.wait_until_ready()
@@ -177,7 +177,7 @@ def test_04_all_brokers_down_while_running(trial: Trial, tell: Callable[[Row], N
     known = [attempt for attempt in away if attempt.began_at > known_at]
     assert {"503", "UNAVAILABLE"} == {attempt.status for attempt in known}
     assert {Failed("BROKERS_UNAVAILABLE", "no")} == {failure for attempt in known for failure in attempt.failures}
-    assert _most([attempt.took_s for attempt in known]) < within_s(0.1)
+    assert most([attempt.took_s for attempt in known]) < within_s(0.1)
     assert memory_after - memory_before < _MEMORY_GROWTH_MAX_BYTES
     assert ready_s < within_s(5)
 
@@ -196,8 +196,3 @@ def _appended_only(trial: Trial, topic: str, partitions: list[int]) -> bool:
 def _refused(attempt: Attempt) -> bool:
     """Return whether `attempt` was answered with failures that leave no doubt."""
     return bool(attempt.failures) and all(failure.delivered == "no" for failure in attempt.failures)
-
-
-def _most(times_s: list[float]) -> float:
-    """Return the time that 99 of 100 stay below: one hiccup of the machine is no fault of the gateway."""
-    return sorted(times_s)[(len(times_s) - 1) * 99 // 100]

@@ -82,6 +82,12 @@ class Trial:
             yield load
 
     @contextmanager
+    def load_beside(self, gateway: Gateway, topic: str, **shape: Any) -> Iterator[Load]:  # noqa: ANN401 - as `load`
+        """Run load on `topic` that is judged, and whose service the table does not tell of."""
+        with Load.running(gateway, topic, self.journal, LoadShape(**shape)) as load:
+            yield load
+
+    @contextmanager
     def load_aside(self, gateway: Gateway, topic: str) -> Iterator[Load]:
         """Run load that is not judged, unless `also_judge` is told of it."""
         with Load.running(gateway, topic, Journal(), LoadShape()) as load:

@@ -6,7 +6,7 @@ import contextlib
 import resource
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,18 @@ class Besieged:
 
     @classmethod
     @contextmanager
-    def running(cls, directory: Path, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[Besieged]:
-        """Run a gateway with `settings`, by section, until the end of the block; it must stop cleanly then."""
-        broker = EmbeddedBroker(directory)
+    def running(
+        cls,
+        directory: Path,
+        settings: Mapping[str, Mapping[str, Any]],
+        *,
+        detour: Callable[[int], int] | None = None,
+    ) -> Iterator[Besieged]:
+        """Run a gateway with `settings`, by section, until the end of the block; it must stop cleanly then.
+
+        `detour` is the way from the gateway to the broker, as `EmbeddedBroker` takes it.
+        """
+        broker = EmbeddedBroker(directory, detour=detour)
         try:
             broker.create_topic(TOPIC)
             own = {

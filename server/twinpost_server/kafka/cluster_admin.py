@@ -13,9 +13,17 @@ from twinpost_server.kafka.log import client_logger
 
 __all__ = ["ClusterAdmin", "TopicReplicas"]
 
-_TIMEOUT_S: Final = 2.0
-_SOCKET_TIMEOUT_S: Final = 1.0
-"""Shorter than the answer may take, so that a broker that hangs is left for another one within the same question."""
+_TIMEOUT_S: Final = 6.0
+"""How long an answer may take: a cluster that is slow is not down."""
+
+_SOCKET_TIMEOUT_S: Final = 5.0
+"""Shorter than that, so that a broker that hangs is left for another one before the next question."""
+
+_REFUSED_TIMEOUT_S: Final = 2.0
+"""How long an answer may take once every broker has refused to be connected to, and has not answered since."""
+
+_EVIDENCE_INTERVAL_S: Final = 0.1
+"""How often the client is asked, while an answer is awaited, whether there is hope for one."""
 
 _NO_TOPIC: Final = ".."
 """A name no topic can have: asking for it costs a broker next to nothing and creates nothing, whereas asking for all
@@ -23,6 +31,7 @@ topics of a large cluster would be megabytes a second. (`DescribeCluster` goes t
 last heard of, and fails while that one is away, measured.)"""
 
 _MIN_IN_SYNC: Final = "min.insync.replicas"
+_BATCH_BYTES_MAX: Final = "max.message.bytes"
 
 
 class TopicReplicas(NamedTuple):
@@ -46,35 +55,52 @@ class ClusterAdmin:
         own = {"error_cb": self._note, "socket.timeout.ms": int(_SOCKET_TIMEOUT_S * 1000)}
         self._client = AdminClient(dict(config) | own, logger=client_logger())  # type: ignore[arg-type]
         self._errors: list[KafkaError] = []
+        self._refused = False
 
     async def probe(self) -> None:
         """Return if a broker of the cluster answers; needs no right.
 
         Raises:
-            KafkaException: no answer within two seconds.
+            KafkaException: no answer within six seconds, or none to be expected: no broker can be connected to.
         """
-        await self._described(_NO_TOPIC)
+        timeout_s = _REFUSED_TIMEOUT_S if self._refused else _TIMEOUT_S
+        answer = asyncio.create_task(self._described(_NO_TOPIC, timeout_s))
+        while not (await asyncio.wait((answer,), timeout=_EVIDENCE_INTERVAL_S))[0]:
+            self._client.poll(0)
+            hopeless = next((error for error in self._errors if error.code() in _HOPELESS), None)
+            if hopeless is not None:
+                # The question itself cannot be taken back; nobody waits for its answer any more.
+                answer.add_done_callback(lambda asked: asked.exception())
+                self._refused = True
+                raise KafkaException(hopeless)
+        answer.result()
+        self._refused = False
 
     async def replicas(self, topic: str) -> TopicReplicas:
         """Return how the replicas of `topic` are.
 
         Raises:
-            KafkaException: no answer within two seconds, or the gateway may not describe the topic's configuration.
+            KafkaException: no answer within six seconds, or the gateway may not describe the topic's configuration.
         """
         # In this order: the metadata tells the client which broker to ask for the configuration.
-        described = await self._described(topic)
+        described = await self._described(topic, _TIMEOUT_S)
         if described.error is not None:
             raise KafkaException(described.error)
         partitions = described.partitions
-        resource = ConfigResource(ResourceType.TOPIC, topic)
-        answer = self._client.describe_configs([resource], request_timeout=_TIMEOUT_S)[resource]
-        # Shielded, since the client's thread would stumble over a future that was cancelled under it.
-        configured = await asyncio.shield(asyncio.wrap_future(answer))
+        in_sync_min = await self._configured(topic, _MIN_IN_SYNC) or 1
         return TopicReplicas(
             {number: len(partition.isrs) for number, partition in partitions.items()},
             # Since Kafka 4, a topic with fewer replicas than that demands only as many as it has (measured).
-            min(int(configured[_MIN_IN_SYNC].value), *(len(partition.replicas) for partition in partitions.values())),
+            min(in_sync_min, *(len(partition.replicas) for partition in partitions.values())),
         )
+
+    async def batch_bytes_max(self, topic: str) -> int | None:
+        """Return how many bytes of records `topic` takes at once, or `None` where the broker does not say.
+
+        Raises:
+            KafkaException: no answer within six seconds, or the gateway may not describe the topic's configuration.
+        """
+        return await self._configured(topic, _BATCH_BYTES_MAX)
 
     def take_errors(self) -> list[KafkaError]:
         """Return what the client complained of since the last call.
@@ -89,7 +115,19 @@ class ClusterAdmin:
         # Runs inside `poll`, so on the loop's thread.
         self._errors.append(error)
 
-    async def _described(self, topic: str) -> TopicMetadata:
+    async def _configured(self, topic: str, name: str) -> int | None:
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        answer = self._client.describe_configs([resource], request_timeout=_TIMEOUT_S)[resource]
+        # Shielded, since the client's thread would stumble over a future that was cancelled under it.
+        entry = (await asyncio.shield(asyncio.wrap_future(answer))).get(name)
+        return None if entry is None else int(entry.value)
+
+    async def _described(self, topic: str, timeout_s: float) -> TopicMetadata:
         # `list_topics` blocks, and so runs on a thread of the loop's executor.
-        metadata = await asyncio.to_thread(self._client.list_topics, topic, _TIMEOUT_S)
+        metadata = await asyncio.to_thread(self._client.list_topics, topic, timeout_s)
         return metadata.topics[topic]
+
+
+_HOPELESS: Final = frozenset(
+    {KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
+)

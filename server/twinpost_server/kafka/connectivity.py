@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
@@ -17,6 +18,9 @@ __all__ = ["ClusterState", "Connectivity"]
 _PROBE_INTERVAL_S: Final = 1.0
 _FAILURES_TO_DOWN: Final = 2
 """Probes that fail one after another before the cluster counts as down: one may be lost to a leader that moves."""
+
+_CONFIRMATION_TTL_S: Final = 2.0
+"""How long an acknowledgement speaks for the cluster."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +50,7 @@ class Connectivity:
         self._on_change = on_change
         self._probe_now = asyncio.Event()
         self._failures = 0
+        self._confirmed_at = -math.inf
         self.state = ClusterState.UNKNOWN
 
     async def run(self) -> None:
@@ -63,6 +68,10 @@ class Connectivity:
             except TimeoutError:
                 pass
 
+    def confirm(self) -> None:
+        """Note that a broker has just acknowledged something: whatever the probes say, the cluster is there."""
+        self._confirmed_at = asyncio.get_running_loop().time()
+
     def suspect(self) -> None:
         """Probe at once: the producer has met trouble."""
         if self.state is ClusterState.UP:
@@ -78,6 +87,8 @@ class Connectivity:
             cause = errors[-1].str()
             if any(error.code() in _AUTHENTICATION_ERRORS for error in errors):
                 self._change(ClusterState.AUTHENTICATION_FAILED, cause)
+            elif asyncio.get_running_loop().time() - self._confirmed_at < _CONFIRMATION_TTL_S:
+                self._failures = 0
             elif self._failures >= _FAILURES_TO_DOWN or self.state is ClusterState.UNKNOWN:
                 self._change(ClusterState.DOWN, cause)
         else:

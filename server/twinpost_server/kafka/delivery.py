@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, Message
 
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
@@ -45,13 +45,40 @@ class Delivery:
         fatal: whether a report carried an error that ends the producer.
     """
 
-    __slots__ = ("_on_complete", "batch", "failures", "fatal", "outcomes", "pending", "timer", "waiter")
+    __slots__ = (
+        "_create_time_topics",
+        "_now_ms",
+        "_on_complete",
+        "batch",
+        "failures",
+        "fatal",
+        "outcomes",
+        "pending",
+        "timer",
+        "waiter",
+    )
 
     def __init__(
-        self, batch: RecordBatch, waiter: asyncio.Future[None], on_complete: Callable[[Delivery], None]
+        self,
+        batch: RecordBatch,
+        waiter: asyncio.Future[None],
+        on_complete: Callable[[Delivery], None],
+        *,
+        now_ms: int,
+        create_time_topics: set[str],
     ) -> None:
-        """Wait for the reports of every record of `batch`, then call `on_complete` on the poll thread."""
+        """Wait for the reports of every record of `batch`.
+
+        Args:
+            batch: the records.
+            waiter: to be done once all are told.
+            on_complete: called on the poll thread then.
+            now_ms: the timestamp of records that have none of their own.
+            create_time_topics: topics known to keep records' own timestamps; the poll thread's.
+        """
         self._on_complete = on_complete
+        self._now_ms = now_ms
+        self._create_time_topics = create_time_topics
         self.batch = batch
         self.outcomes: list[Outcome] = [_PENDING] * len(batch.records)
         self.pending = len(batch.records)
@@ -67,12 +94,20 @@ class Delivery:
     def reported(self, index: int, error: KafkaError | None, message: Message) -> None:
         """Note the report of record `index`."""
         if error is None:
+            record = self.batch.records[index]
+            kind, timestamp = message.timestamp()
+            if kind == TIMESTAMP_CREATE_TIME:
+                self._create_time_topics.add(record.topic)
+            elif record.topic in self._create_time_topics:
+                # A broker that meets a batch again, after its first acknowledgement was lost, answers as if the topic
+                # kept the broker's time: with the latest timestamp of the batch, for all of its records (measured).
+                timestamp = self._now_ms if record.timestamp is None else record.timestamp
             # The stubs allow for messages without a place; a report without an error has one.
             self.outcomes[index] = RecordMetadata(
-                self.batch.records[index].topic,
+                record.topic,
                 message.partition(),  # type: ignore[arg-type]
                 message.offset(),  # type: ignore[arg-type]
-                message.timestamp()[1],
+                timestamp,
             )
         else:
             self.failures += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,9 @@ __all__ = ["Producer"]
 
 _POLL_TIMEOUT_S: Final = 0.2
 """How long the poll thread sleeps when nothing happens, and so how long `close` may wait for it."""
+
+_CREATE_TIME_TTL_S: Final = 60.0
+"""How long a topic that keeps records' own timestamps is taken to go on doing so."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +69,8 @@ class Producer:
         self._on_failed = on_failed
         self._on_trouble = on_trouble
         self._complete: list[Delivery] = []
+        self._create_time: set[str] = set()
+        self._create_time_since = time.monotonic()
         self._refused: deque[tuple[Delivery, list[tuple[int, Failure]]]] = deque()
         self._closing = False
         self.failed = False
@@ -88,7 +94,15 @@ class Producer:
 
         A record that librdkafka refuses at once (unknown partition, full queue) counts as failed in the delivery.
         """
-        delivery = Delivery(batch, self._loop.create_future(), self._complete.append)
+        # Stamped here and not by librdkafka, since a report does not always tell what was stamped: see `Delivery`.
+        now_ms = time.time_ns() // 1_000_000
+        delivery = Delivery(
+            batch,
+            self._loop.create_future(),
+            self._complete.append,
+            now_ms=now_ms,
+            create_time_topics=self._create_time,
+        )
         self._deliveries.add(delivery)
         self._idle.clear()
         produce = self._client.produce
@@ -102,7 +116,7 @@ class Producer:
                     -1 if record.partition is None else record.partition,
                     delivery.reporter(index),
                     None,
-                    0 if record.timestamp is None else record.timestamp,
+                    now_ms if record.timestamp is None else record.timestamp,
                     None if not record.headers else [_pair(header) for header in record.headers],
                 )
             except KafkaException as exception:
@@ -164,6 +178,9 @@ class Producer:
         try:
             while not self._closing:
                 self._poll()
+                if time.monotonic() - self._create_time_since > _CREATE_TIME_TTL_S:
+                    self._create_time.clear()
+                    self._create_time_since = time.monotonic()
                 # Only this thread counts what is told, so a delivery whose records were refused in part is discounted
                 # here: were the loop to do it, the last report could come between its read and its write.
                 while self._refused:

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from twinpost_server.config.settings import KafkaSettings, LimitSettings, TimeoutSettings
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.ports import RecordStream
 from twinpost_server.kafka.budget import Budget
-from twinpost_server.kafka.client_config import connection_config, producer_config
+from twinpost_server.kafka.client_config import BATCH_BYTES, connection_config, producer_config
 from twinpost_server.kafka.cluster_admin import ClusterAdmin
 from twinpost_server.kafka.connectivity import ClusterState, Connectivity
 from twinpost_server.kafka.delivery import Delivery
@@ -61,10 +61,11 @@ class KafkaSink:
         self._producer_config = producer_config(kafka, limits, timeouts)
         self._pool = ProducerPool(self._producer_config, on_settled=self._settled, on_trouble=self._troubled)
         self._alone: ProducerPool | None = None
-        self._catalog = TopicCatalog(self._pool.lookup, lookup_timeout_s=kafka.topic_lookup_timeout_s)
-        admin = ClusterAdmin(connection_config(kafka))
-        self._connectivity = Connectivity(admin, on_change=on_cluster_change)
-        self._replica_watch = ReplicaWatch(admin)
+        self._catalog = TopicCatalog(self._look_up, lookup_timeout_s=kafka.topic_lookup_timeout_s)
+        self._small_topics: set[str] = set()
+        self._admin = ClusterAdmin(connection_config(kafka))
+        self._connectivity = Connectivity(self._admin, on_change=on_cluster_change)
+        self._replica_watch = ReplicaWatch(self._admin)
         self._probing = asyncio.get_running_loop().create_task(self._connectivity.run())
 
     @property
@@ -124,7 +125,8 @@ class KafkaSink:
             self._replica_watch.check(batch)
             if asyncio.get_running_loop().time() >= deadline:
                 raise RequestFailed(_NO_TIME_LEFT)  # noqa: TRY301 - the same clean-up as every other refusal
-            return self._submit(self._pool, batch, deadline)
+            pool = self._pool if self._small_topics.isdisjoint(batch.topics) else self._lone_pool()
+            return self._submit(pool, batch, deadline)
         except BaseException:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
@@ -157,16 +159,35 @@ class KafkaSink:
         except RequestFailed:
             return [_NO_ROOM_ALONE] * len(batch.records)
         try:
-            if self._alone is None:
-                self._alone = ProducerPool(
-                    {**self._producer_config, **ALONE}, on_settled=self._settled, on_trouble=self._troubled
-                )
-            delivery = self._submit(self._alone, batch, deadline)
+            delivery = self._submit(self._lone_pool(), batch, deadline)
         except BaseException:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
         await delivery.waiter
         return self._explained(delivery)
+
+    def _lone_pool(self) -> ProducerPool:
+        """Return the producer that puts every record into a batch of its own."""
+        if self._alone is None:
+            self._alone = ProducerPool(
+                {**self._producer_config, **ALONE}, on_settled=self._settled, on_trouble=self._troubled
+            )
+        return self._alone
+
+    async def _look_up(self, topic: str, timeout_s: float) -> int:
+        partitions = await self._pool.lookup(topic, timeout_s)
+        try:
+            batch_bytes_max = await self._admin.batch_bytes_max(topic)
+        except KafkaException:
+            # The gateway may produce without the right to look at configurations.
+            batch_bytes_max = None
+        # A topic that takes less at once than the producer gathers would refuse batches of records that are all small
+        # enough; tried alone later, they might be out of order.
+        if batch_bytes_max is not None and batch_bytes_max < BATCH_BYTES:
+            self._small_topics.add(topic)
+        else:
+            self._small_topics.discard(topic)
+        return partitions
 
     def _check_cluster(self) -> None:
         refusal = _REFUSALS.get(self._connectivity.state)
@@ -222,6 +243,7 @@ class KafkaSink:
             delivery.timer.cancel()
         self.budget.release(len(delivery.batch.records), delivery.batch.held_bytes)
         if not delivery.failures:
+            self._connectivity.confirm()
             return
         for outcome, record in zip(delivery.outcomes, delivery.batch.records, strict=True):
             if outcome.__class__ is Failure and outcome.reason in _TOPIC_CHANGED:

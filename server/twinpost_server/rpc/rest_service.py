@@ -108,12 +108,19 @@ class ProducerRestService:
         return decoded
 
     async def _explained(self, body: bytes, topic: str | None, deadline: float) -> Failure | None:
-        # One at a time: it is Python that works here, and several threads of it would take the loop's time.
+        if len(body) <= _INLINE_BYTES_MAX:
+            return self._decoder.explain(body, topic)
+        # Shielded, so that the turn is held for as long as the thread works, and not for as long as the caller waits.
         try:
-            async with asyncio.timeout_at(deadline), self._explaining:
-                return await _off_loop(partial(self._decoder.explain, body, topic), len(body), deadline)
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.shield(asyncio.create_task(self._explained_in_turn(body, topic)))
         except TimeoutError:
             raise RequestFailed(_NO_TIME_TO_READ) from None
+
+    async def _explained_in_turn(self, body: bytes, topic: str | None) -> Failure | None:
+        # One at a time: it is Python that works here, and several threads of it would take the loop's time.
+        async with self._explaining:
+            return await asyncio.to_thread(self._decoder.explain, body, topic)
 
 
 _UNREADABLE: Final = Failure(

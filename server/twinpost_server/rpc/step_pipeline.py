@@ -62,9 +62,10 @@ class StepPipeline:
             RequestFailed: the stream must end, every step that was handed over being answered: credentials withdrawn, a
                 message that cannot be decoded, or a drain.
         """
-        self._reader = asyncio.create_task(self._read(requests))
         if self._draining:
-            self._reader.cancel()
+            # A reader that is cancelled before its first step would never come to say so.
+            raise RequestFailed(_DRAINED)
+        self._reader = asyncio.create_task(self._read(requests))
         try:
             while (item := await self._items.get()) is not None:
                 if isinstance(item, BaseException):

@@ -86,15 +86,15 @@ class EnvoyFront:
     async def drain(self) -> None:
         """Take no new requests and wait for the answers to the others, each step under its deadline.
 
-        1. /readyz says 503, while requests are still taken: balancers see it within the grace period.
-        2. Callers on open connections are told to leave, and the port is closed.
+        1. /readyz says 503, and callers are told to leave with every answer, while connections and requests are still
+           taken: balancers and callers see it within the grace period.
+        2. The port is closed.
         3. Every request under way is answered, or `drain_timeout_s` has passed.
         """
         timeouts = self._settings.timeouts
         try:
-            await self._admin.fail_readiness()
-            await asyncio.sleep(timeouts.drain_grace_s)
             await self._admin.drain()
+            await asyncio.sleep(timeouts.drain_grace_s)
             await self._admin.stop_listening()
             async with asyncio.timeout(timeouts.drain_timeout_s):
                 await self._quiet()

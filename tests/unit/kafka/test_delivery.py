@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Final, TypeGuard
 
 import pytest
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, KafkaError, Message
 
 from twinpost_server.core.batch import RecordBatch
-from twinpost_server.core.errors import Delivered, Failure, Reason
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Record, RecordMetadata
 from twinpost_server.kafka.delivery import NOT_HANDED_OVER, Delivery
 
 LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
+NOW_MS: Final = 1_700_000_000_000
 PENDING = (Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN)
 
 
@@ -35,12 +37,13 @@ class Completed(list[Delivery]):
 def delivery_of(records: int, completed: Completed) -> Delivery:
     """Return a delivery of so many records for the topic `t`."""
     batch = RecordBatch.checked([Record(b"%d" % number, "t") for number in range(records)], LIMITS)
-    return Delivery(batch, asyncio.get_running_loop().create_future(), completed)
+    waiter = asyncio.get_running_loop().create_future()
+    return Delivery(batch, waiter, completed, now_ms=NOW_MS, create_time_topics=set())
 
 
-def report(partition: int, offset: int, timestamp: int) -> Message:
+def report(partition: int, offset: int, timestamp: int, kind: int = TIMESTAMP_CREATE_TIME) -> Message:
     """Return the report of a stored record."""
-    return Message(topic="t", partition=partition, offset=offset, timestamp=(1, timestamp))
+    return Message(topic="t", partition=partition, offset=offset, timestamp=(kind, timestamp))
 
 
 def told(delivery: Delivery) -> list[tuple[Reason, Delivered] | RecordMetadata]:
@@ -49,6 +52,29 @@ def told(delivery: Delivery) -> list[tuple[Reason, Delivered] | RecordMetadata]:
         (outcome.reason, outcome.delivered) if isinstance(outcome, Failure) else outcome
         for outcome in delivery.outcomes
     ]
+
+
+async def test_timestamp_of_the_broker_is_told_where_the_topic_keeps_that() -> None:
+    """LogAppendTime: what is stored is not what was sent."""
+    delivery = delivery_of(1, Completed())
+    delivery.reporter(0)(None, report(0, 0, NOW_MS + 5, TIMESTAMP_LOG_APPEND_TIME))
+    assert [RecordMetadata("t", 0, 0, NOW_MS + 5)] == told(delivery)
+
+
+async def test_timestamp_of_a_repeated_batch_is_what_was_sent() -> None:
+    """The broker answers a repeat with one timestamp for all, as if it had set it; the topic is known to keep our own."""
+    batch = RecordBatch.checked([Record(b"", "t"), Record(b"", "t", timestamp=7), Record(b"", "t")], LIMITS)
+    waiter = asyncio.get_running_loop().create_future()
+    delivery = Delivery(batch, waiter, Completed(), now_ms=NOW_MS, create_time_topics=set())
+    delivery.reporter(0)(None, report(0, 0, NOW_MS))
+    for index in (1, 2):
+        delivery.reporter(index)(None, report(0, index, NOW_MS + 9, TIMESTAMP_LOG_APPEND_TIME))
+    assert [NOW_MS, 7, NOW_MS] == [outcome.timestamp for outcome in delivery.outcomes if is_stored(outcome)]
+
+
+def is_stored(outcome: Outcome) -> TypeGuard[RecordMetadata]:
+    """Return whether the record was acknowledged."""
+    return isinstance(outcome, RecordMetadata)
 
 
 async def test_reports_are_noted_where_their_records_stand() -> None:

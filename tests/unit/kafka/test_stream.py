@@ -42,7 +42,8 @@ class Sink:
     async def hand_over(self, batch: RecordBatch, _deadline: float) -> Delivery:
         """Hand over."""
         self._note("hand over", batch.topics)
-        return Delivery(batch, asyncio.get_running_loop().create_future(), lambda _: None)
+        waiter = asyncio.get_running_loop().create_future()
+        return Delivery(batch, waiter, lambda _: None, now_ms=1, create_time_topics=set())
 
     async def resolve(self, _delivery: Delivery, _deadline: float, settled_topics: frozenset[str]) -> list[Outcome]:
         """Try again what may be tried."""
