@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -94,7 +95,7 @@ def _standard(body: bytes, *, strict: bool) -> Any:  # noqa: ANN401 - JSON is an
     """Return what the standard library reads; in what is ignored, it may be more particular than we are."""
     return json.loads(
         body.decode(errors="strict" if strict else "replace"),
-        parse_int=lambda digits: int(digits) if len(digits) < 1000 else None,  # noqa: PLR2004 - past any field of ours
+        parse_int=lambda digits: int(digits) if len(digits) <= sys.get_int_max_str_digits() else None,
     )
 
 

@@ -233,6 +233,8 @@ class KafkaSink:
             return failure
         if self._connectivity.state is ClusterState.DOWN:
             return _LOST_BROKERS
+        if self._connectivity.state is ClusterState.AUTHENTICATION_FAILED:
+            return _LOST_RIGHTS
         if self._replica_watch.is_short(topic):
             return _LOST_REPLICAS
         return failure
@@ -277,6 +279,12 @@ _NO_ROOM_ALONE: Final = Failure(
 _LOST_BROKERS: Final = Failure(
     reason=Reason.BROKERS_UNAVAILABLE,
     message="the brokers went away before the acknowledgement came; the record may be in the log",
+    delivered=Delivered.UNKNOWN,
+)
+
+_LOST_RIGHTS: Final = Failure(
+    reason=Reason.BROKER_AUTHENTICATION_FAILED,
+    message="the cluster came to refuse the gateway's own credentials; the record may be in the log: tell its operator",
     delivered=Delivered.UNKNOWN,
 )
 

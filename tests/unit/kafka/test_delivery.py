@@ -62,7 +62,7 @@ async def test_timestamp_of_the_broker_is_told_where_the_topic_keeps_that() -> N
 
 
 async def test_timestamp_of_a_repeated_batch_is_what_was_sent() -> None:
-    """The broker answers a repeat with one timestamp for all, as if it had set it; the topic is known to keep our own."""
+    """The broker answers a repeat with one timestamp for all, as if it had set it; the topic keeps our own."""
     batch = RecordBatch.checked([Record(b"", "t"), Record(b"", "t", timestamp=7), Record(b"", "t")], LIMITS)
     waiter = asyncio.get_running_loop().create_future()
     delivery = Delivery(batch, waiter, Completed(), now_ms=NOW_MS, create_time_topics=set())
