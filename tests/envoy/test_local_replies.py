@@ -28,7 +28,7 @@ def test_another_method_is_405_with_the_allowed_ones(front: Front, method: bytes
     response = front.send(target, method)
 
     assert_error(response, 405, Reason.METHOD_NOT_ALLOWED, Delivered.NO)
-    assert "GET, POST" == response.headers["allow"]
+    assert ("GET" if target.endswith(b"/m") else "GET, POST") == response.headers["allow"]
 
 
 def test_head_is_405_without_a_body(front: Front) -> None:

@@ -64,7 +64,8 @@ class RestCaller:
         body = rest_body(records)
         headers = {"Authorization": self._user.authorization, "Request-Timeout": f"{timeout_s:g}"}
         began_at = time.monotonic()
-        status, outcomes = "", [Unanswered("")] * len(records)
+        status = ""
+        outcomes: list[Outcome]
         try:
             self._connect(timeout_s + _GRACE_S)
         except OSError as error:
@@ -155,10 +156,7 @@ def _message(record: SentRecord) -> dict[str, Any]:
 def _rest_outcomes(response: HTTPResponse, records: int) -> list[Outcome]:
     assert "application/json" == response.headers.get_content_type(), (response.status, response.read())
     answer = json.loads(response.read())
-    if response.status == 200:
-        results = answer
-    else:
-        results = answer.get("results", [answer] * records)
+    results = answer if response.status == 200 else answer.get("results", [answer] * records)
     assert records == len(results), answer
     return [_rest_outcome(result) for result in results]
 
@@ -190,7 +188,7 @@ def _native_outcome(result: record_pb2.RecordResult) -> Outcome:
     return Failed(reason, delivered)
 
 
-def _native_failure(call: grpc.Future[producer_service_pb2.ProduceResponse]) -> Outcome:
+def _native_failure(call: grpc.CallFuture[producer_service_pb2.ProduceResponse]) -> Outcome:
     """Return what a failed call tells: the gateway's own word, or else that of the caller's library."""
     trailers = {key: value for key, value in call.trailing_metadata() or () if isinstance(value, bytes)}
     status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))

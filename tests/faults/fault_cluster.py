@@ -116,9 +116,10 @@ class FaultCluster:
     def ends(self, topic: str) -> dict[int, int]:
         """Return the end of each partition of `topic` that has a leader: the offset of the next record."""
         admin = self.kafka.client.admin
-        ends = {TopicPartition(topic, number): OffsetSpec.latest() for number in self.kafka.client.leaders(topic)}
+        end: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        ends = {TopicPartition(topic, number): end for number in self.kafka.client.leaders(topic)}
         return {
-            place.partition: end.result(_CALL_TIMEOUT_S).offset for place, end in admin.list_offsets(ends).items()
+            place.partition: found.result(_CALL_TIMEOUT_S).offset for place, found in admin.list_offsets(ends).items()
         }
 
     def wait_until_whole(self, topics: Iterable[str] | None = None) -> None:

@@ -49,7 +49,9 @@ class Row:
         outcomes = [outcome for attempt in self.attempts for outcome in attempt.outcomes]
         failed = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Failed))
         unanswered = sum(isinstance(outcome, Unanswered) for outcome in outcomes)
-        unknown = unanswered + sum(isinstance(outcome, Failed) and outcome.delivered == "unknown" for outcome in outcomes)
+        unknown = unanswered + sum(
+            isinstance(outcome, Failed) and outcome.delivered == "unknown" for outcome in outcomes
+        )
         reasons = [f"{reason} {count}" for reason, count in failed.most_common()]
         if unanswered:
             reasons.append(f"no answer {unanswered}")
@@ -70,7 +72,9 @@ def rendered(rows: Sequence[Row]) -> str:
     """Return `rows` as a Markdown table, in the order of their names."""
     cells = [_HEAD, *(row.cells() for row in sorted(rows, key=lambda row: row.fault))]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
-    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in cells]
+    lines = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in cells
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 

@@ -35,16 +35,17 @@ def test_01_broker_killed_between_append_and_ack(trial: Trial, tell: Callable[[R
         leader.process.kill()
         killed_at = trial.fault_is_over()
         wait_for(
-            lambda: set(led) <= {
-                number for number, node in cluster.kafka.client.leaders(topic).items() if node != leader.node_id
-            },
+            lambda: (
+                set(led)
+                <= {number for number, node in cluster.kafka.client.leaders(topic).items() if node != leader.node_id}
+            ),
             "new leaders",
             timeout_s=_ELECTION_TIMEOUT_S,
         )
         election_s = time.monotonic() - killed_at
         load.wait_until_served()
 
-    row = trial.judge("01 broker killed between append and ack", tell)
+    row = trial.judge(f"01 broker killed between append and ack (election: {election_s:.1f} s)", tell)
     held = [
         outcome
         for attempt in trial.journal.attempts()
@@ -160,7 +161,10 @@ def test_04_all_brokers_down_while_running(trial: Trial, tell: Callable[[Row], N
         gateway.wait_until_not_ready()
         known_at = time.monotonic()
         load.wait_until_each(
-            lambda attempt: attempt.began_at > killed_at + OUTAGE_S, 3, "tried late in the outage", timeout_s=OUTAGE_S + 60
+            lambda attempt: attempt.began_at > killed_at + OUTAGE_S,
+            3,
+            "tried late in the outage",
+            timeout_s=OUTAGE_S + 60,
         )
         away = trial.journal.since(killed_at)
         memory_after = memory_bytes(family)

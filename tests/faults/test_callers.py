@@ -83,8 +83,10 @@ def test_09_slow_brokers_and_a_full_budget(trial: Trial, tell: Callable[[Row], N
             link.delay(_SLOW_S)
         slow_at = time.monotonic()
         wait_for(
-            lambda: sum(attempt.status in {"429", "RESOURCE_EXHAUSTED"} for attempt in load.attempts()) > 300
-            and sum(attempt.acknowledged and attempt.began_at > slow_at for attempt in load.attempts()) > 30,
+            lambda: (
+                sum(attempt.status in {"429", "RESOURCE_EXHAUSTED"} for attempt in load.attempts()) > 300
+                and sum(attempt.acknowledged and attempt.began_at > slow_at for attempt in load.attempts()) > 30
+            ),
             "many refused and some admitted",
             timeout_s=60,
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from tests.faults.bounds import within_s
+from tests.faults.journal import Failed
 from tests.faults.table import Row
 from tests.faults.trial import REQUEST_TIMEOUT_S, Trial
 
@@ -57,18 +59,21 @@ def test_12_two_seconds_of_delay(trial: Trial, tell: Callable[[Row], None]) -> N
         for link in cluster.links.values():
             link.delay(_DELAY_S)
         load.wait_until_each(lambda attempt: attempt.acknowledged and attempt.took_s >= _DELAY_S, 3, "served, slowly")
-        # Connecting takes five round trips more.
+        assert 200 == gateway.rest.send("GET", "/readyz").status
+        # To connect takes five round trips more, so that nobody is there for a while.
+        reset_at = time.monotonic()
         for link in cluster.links.values():
             link.reset()
         load.wait_until_each(lambda attempt: attempt.acknowledged and attempt.took_s >= _DELAY_S, 1, "served, slowly")
-        assert 200 == gateway.rest.send("GET", "/readyz").status
         for link in cluster.links.values():
             link.heal()
         trial.fault_is_over()
         load.wait_until_each(lambda attempt: attempt.acknowledged and attempt.took_s < _DELAY_S, 3, "served, quickly")
 
     trial.judge("12 two seconds of delay", tell)
-    assert [] == [attempt for attempt in load.steady_attempts() if not attempt.acknowledged]
+    failed = [attempt for attempt in load.steady_attempts() if not attempt.acknowledged]
+    assert [] == [attempt for attempt in failed if attempt.ended_at < reset_at]
+    assert {failure for attempt in failed for failure in attempt.failures} <= {Failed("BROKERS_UNAVAILABLE", "no")}
 
 
 def test_12_connections_reset(trial: Trial, tell: Callable[[Row], None]) -> None:

@@ -48,9 +48,7 @@ def test_10_worker_asked_to_stop(trial: Trial, tell: Callable[[Row], None]) -> N
         old = workers(gateway)[0]
         old.terminate()
         trial.fault_is_over()
-        wait_for(
-            lambda: not alive(old) and len(workers(gateway)) == 2, "a new worker", timeout_s=_STOP_TIMEOUT_S
-        )
+        wait_for(lambda: not alive(old) and len(workers(gateway)) == 2, "a new worker", timeout_s=_STOP_TIMEOUT_S)
         load.wait_until_served()
 
     trial.judge("10 worker asked to stop", tell)
@@ -105,9 +103,7 @@ def test_10_supervisor_killed(trial: Trial, tell: Callable[[Row], None]) -> None
     with trial.load(gateway, topic) as load:
         everyone = family(gateway)
         everyone[0].kill()
-        wait_for(
-            lambda: not any(alive(process) for process in everyone), "nobody is left", timeout_s=_STOP_TIMEOUT_S
-        )
+        wait_for(lambda: not any(alive(process) for process in everyone), "nobody is left", timeout_s=_STOP_TIMEOUT_S)
         load.wait_until_each(lambda attempt: bool(attempt.unanswered), 2, "without a connection")
 
     trial.judge("10 supervisor killed", tell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import atheris
+import atheris  # type: ignore[import-untyped] # it has no types of its own
 
 __all__: list[str] = []
 

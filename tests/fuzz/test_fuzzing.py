@@ -14,7 +14,7 @@ from tests.fuzz.targets import TARGETS
 FUZZ_S = int(os.environ.get("FUZZ_S", "12"))
 
 _ROOT = Path(__file__).parents[2]
-_CORPUS = Path(__file__).parent / "corpus"
+_HERE = Path(__file__).parent
 _START_S = 30
 _SLOW_S = 5
 """No input this short may take this long."""
@@ -29,11 +29,17 @@ def test_no_input_breaks_a_promise(target: str, tmp_path: Path) -> None:
     new, found = tmp_path / "new", tmp_path / "found"
     new.mkdir()
     found.mkdir()
-    flags = [f"-max_total_time={FUZZ_S}", f"-timeout={_SLOW_S}", "-max_len=2000", f"-artifact_prefix={found}/"]
+    flags = [
+        f"-max_total_time={FUZZ_S}",
+        f"-timeout={_SLOW_S}",
+        "-max_len=2000",
+        f"-dict={_HERE / 'tokens.dict'}",
+        f"-artifact_prefix={found}/",
+    ]
     # Measuring coverage in two ways at once would only make the fuzzer slow.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "COVERAGE"))}
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.fuzzer", target, *flags, new, _CORPUS / target],
+        [sys.executable, "-m", "tests.fuzz.fuzzer", target, *flags, new, _HERE / "corpus" / target],
         cwd=_ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -65,7 +65,7 @@ class Besieged:
         broker = EmbeddedBroker(directory, detour=detour)
         try:
             broker.create_topic(TOPIC)
-            own = {
+            own: dict[str, Mapping[str, Any]] = {
                 "kafka": {"bootstrap_servers": broker.bootstrap_servers},
                 "auth": {"users_file": str(write_users_file(directory))},
                 "timeouts": {"body_timeout_s": BODY_TIMEOUT_S},

@@ -250,13 +250,13 @@ def test_heavy_bodies_leave_room_for_others(besieged: Besieged, make: Callable[[
 
     with ThreadPoolExecutor(_ATTACKERS) as callers:
         attacks = [callers.submit(attack) for _ in range(_ATTACKERS)]
-        while not all(attack.done() for attack in attacks):
+        while not all(done.done() for done in attacks):
             began = time.monotonic()
             assert 200 == besieged.produce().status
             waits.append(time.monotonic() - began)
             peak = max(peak, memory_bytes(processes))
-        for attack in attacks:
-            attack.result()
+        for done in attacks:
+            done.result()
 
     assert statistics.median(waits) < 1, waits
     assert max(waits) < 5, waits

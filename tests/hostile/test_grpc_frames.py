@@ -18,6 +18,7 @@ from tests.faults.processes import memory_bytes
 from tests.gateway.native import NativeClient
 from tests.gateway.users import MYUSER
 from tests.hostile.besieged import BODY_TIMEOUT_S, TOPIC, Besieged
+from tests.hostile.raw_call import produce_raw
 from tests.hostile.streams import AUTHORIZATION, PRODUCE, StreamEnd, call, grpc_headers, message, send
 from twinpost.v1 import producer_service_pb2, producer_service_pb2_grpc, record_pb2
 
@@ -88,41 +89,28 @@ def test_a_call_whose_message_does_not_come_does_not_last(brisk: Besieged, path:
 
 
 BAD_MESSAGES = {
-    "not protobuf": message(b"\xff\xff\xff"),
-    "cut short": message(GOOD[:-1]),
-    "a field past the end": message(b"\n\xff\xff\xff\xff\x0f"),
-    "text that is not utf-8": message(b"\n\x03\n\x01\xff"),
-    "a group without an end": message(b"\x0b"),
-    "deep groups": message(b"\x0b" * 100_000),
-    "field number 0": message(b"\0\0"),
-    "8 million empty records": message(b"\n\0" * (8 * MIB - 8)),
-    "8 million empty headers": message(b"\n\x80\x80\x80\x04" + b"2\0" * (4 * MIB)),
-    "over the limit": message(b"\n" + b"\x80\x80\xc0\x08" + b"\x22\xfc\xff\xbf\x08" + b"a" * (17 * MIB)),
-    "just over the limit": message(b"\0" * (16 * MIB + 1)),
+    "not protobuf": b"\xff\xff\xff",
+    "cut short": GOOD[:-1],
+    "a field past the end": b"\n\xff\xff\xff\xff\x0f",
+    "text that is not utf-8": b"\n\x03\n\x01\xff",
+    "a group without an end": b"\x0b",
+    "deep groups": b"\x0b" * 100_000,
+    "field number 0": b"\0\0",
+    "8 million empty records": b"\n\0" * (8 * MIB - 8),
+    "8 million empty headers": b"\n\x80\x80\x80\x04" + b"2\0" * (4 * MIB),
+    "over the limit": b"\n" + b"\x80\x80\xc0\x08" + b"\x22\xfc\xff\xbf\x08" + b"a" * (17 * MIB),
+    "just over the limit": b"\0" * (16 * MIB + 1),
 }
 
 
 @pytest.mark.parametrize("data", BAD_MESSAGES.values(), ids=BAD_MESSAGES.keys())
 def test_a_bad_message_is_the_callers_fault(besieged: Besieged, data: bytes) -> None:
     """INVALID_ARGUMENT, with the reason: neither INTERNAL nor a status that asks to try again."""
-    answer = besieged_call(besieged, data[5:])
-
-    assert grpc.StatusCode.INVALID_ARGUMENT is answer[0]
-    assert answer[1] in {"MALFORMED_REQUEST", "REQUEST_TOO_LARGE", "INVALID_RECORD"}
-
-
-def besieged_call(besieged: Besieged, data: bytes) -> tuple[grpc.StatusCode, str]:
-    """Call Produce with `data` for a message, over a library that minds flow control; return code and reason."""
     with grpc.insecure_channel(besieged.gateway.address, [("grpc.max_send_message_length", -1)]) as channel:
-        metadata = (("authorization", MYUSER.authorization),)
-        future = channel.unary_unary(PRODUCE.decode()).future(data, metadata=metadata, timeout=30)
-        future.exception()
-        details = [value for key, value in future.trailing_metadata() or () if key == "grpc-status-details-bin"]
-        code: grpc.StatusCode = future.code()
-        info = error_details_pb2.ErrorInfo()
-        assert details, (code, future.details())
-        assert any(detail.Unpack(info) for detail in status_pb2.Status.FromString(details[0]).details)
-        return code, info.reason
+        end = produce_raw(channel, data, timeout_s=30)
+
+    assert grpc.StatusCode.INVALID_ARGUMENT is end.code
+    assert end.info.reason in {"MALFORMED_REQUEST", "REQUEST_TOO_LARGE", "INVALID_RECORD"}
 
 
 COMPRESSED = {

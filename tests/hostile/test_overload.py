@@ -44,7 +44,7 @@ LIMITS: Mapping[str, Mapping[str, Mapping[str, int]]] = {
 }
 
 
-@pytest.fixture(params=LIMITS.values(), ids=LIMITS.keys())
+@pytest.fixture(params=LIMITS.values(), ids=[*LIMITS])
 def narrow(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Besieged]:
     """A gateway with room for eight, and a broker that answers late."""
     network = Network()

@@ -13,10 +13,10 @@ from twinpost_server.kafka.log import client_logger
 
 __all__ = ["ClusterAdmin", "TopicReplicas"]
 
-_TIMEOUT_S: Final = 6.0
+_TIMEOUT_S: Final = 5.0
 """How long an answer may take: a cluster that is slow is not down."""
 
-_SOCKET_TIMEOUT_S: Final = 5.0
+_SOCKET_TIMEOUT_S: Final = 4.5
 """Shorter than that, so that a broker that hangs is left for another one before the next question."""
 
 _REFUSED_TIMEOUT_S: Final = 2.0
@@ -61,7 +61,7 @@ class ClusterAdmin:
         """Return if a broker of the cluster answers; needs no right.
 
         Raises:
-            KafkaException: no answer within six seconds, or none to be expected: no broker can be connected to.
+            KafkaException: no answer within five seconds, or none to be expected: no broker can be connected to.
         """
         timeout_s = _REFUSED_TIMEOUT_S if self._refused else _TIMEOUT_S
         answer = asyncio.create_task(self._described(_NO_TOPIC, timeout_s))
@@ -70,7 +70,7 @@ class ClusterAdmin:
             hopeless = next((error for error in self._errors if error.code() in _HOPELESS), None)
             if hopeless is not None:
                 # The question itself cannot be taken back; nobody waits for its answer any more.
-                answer.add_done_callback(lambda asked: asked.exception())
+                answer.add_done_callback(lambda asked: asked.cancelled() or asked.exception())
                 self._refused = True
                 raise KafkaException(hopeless)
         answer.result()
@@ -80,7 +80,7 @@ class ClusterAdmin:
         """Return how the replicas of `topic` are.
 
         Raises:
-            KafkaException: no answer within six seconds, or the gateway may not describe the topic's configuration.
+            KafkaException: no answer within five seconds, or the gateway may not describe the topic's configuration.
         """
         # In this order: the metadata tells the client which broker to ask for the configuration.
         described = await self._described(topic, _TIMEOUT_S)
@@ -98,7 +98,7 @@ class ClusterAdmin:
         """Return how many bytes of records `topic` takes at once, or `None` where the broker does not say.
 
         Raises:
-            KafkaException: no answer within six seconds, or the gateway may not describe the topic's configuration.
+            KafkaException: no answer within five seconds, or the gateway may not describe the topic's configuration.
         """
         return await self._configured(topic, _BATCH_BYTES_MAX)
 

@@ -21,6 +21,12 @@ _PENDING = Failure(
     delivered=Delivered.UNKNOWN,
 )
 
+_NO_PLACE = Failure(
+    reason=Reason.BROKER_ERROR,
+    message="the broker told of no place for the record; it may be in the log",
+    delivered=Delivered.UNKNOWN,
+)
+
 NOT_HANDED_OVER = Failure(
     reason=Reason.INTERNAL,
     message="a fault inside the gateway: the record could not be handed to the producer; it was not written",
@@ -93,7 +99,11 @@ class Delivery:
 
     def reported(self, index: int, error: KafkaError | None, message: Message) -> None:
         """Note the report of record `index`."""
-        if error is None:
+        if error is None and message.offset() is None:
+            # librdkafka infers this acknowledgement from that of a later batch. No broker gave it.
+            self.failures += 1
+            self.outcomes[index] = _NO_PLACE
+        elif error is None:
             record = self.batch.records[index]
             kind, timestamp = message.timestamp()
             if kind == TIMESTAMP_CREATE_TIME:

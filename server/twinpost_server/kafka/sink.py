@@ -62,9 +62,11 @@ class KafkaSink:
         self._pool = ProducerPool(self._producer_config, on_settled=self._settled, on_trouble=self._troubled)
         self._alone: ProducerPool | None = None
         self._catalog = TopicCatalog(self._look_up, lookup_timeout_s=kafka.topic_lookup_timeout_s)
+        self._on_cluster_change = on_cluster_change
         self._small_topics: set[str] = set()
+        self._learning: set[asyncio.Task[None]] = set()
         self._admin = ClusterAdmin(connection_config(kafka))
-        self._connectivity = Connectivity(self._admin, on_change=on_cluster_change)
+        self._connectivity = Connectivity(self._admin, on_change=self._cluster_changed)
         self._replica_watch = ReplicaWatch(self._admin)
         self._probing = asyncio.get_running_loop().create_task(self._connectivity.run())
 
@@ -96,6 +98,8 @@ class KafkaSink:
         """
         self._probing.cancel()
         self._replica_watch.close()
+        for learning in self._learning:
+            learning.cancel()
         pools = [pool for pool in (self._pool, self._alone) if pool is not None]
         return sum(await asyncio.gather(*(pool.close(timeout_s=timeout_s) for pool in pools)))
 
@@ -176,18 +180,32 @@ class KafkaSink:
 
     async def _look_up(self, topic: str, timeout_s: float) -> int:
         partitions = await self._pool.lookup(topic, timeout_s)
+        learning = asyncio.get_running_loop().create_task(self._learn_size(topic))
+        self._learning.add(learning)
+        learning.add_done_callback(self._learning.discard)
+        await asyncio.wait((learning,), timeout=_LEARNING_TIMEOUT_S)
+        return partitions
+
+    async def _learn_size(self, topic: str) -> None:
+        """Find out whether `topic` takes less at once than the producer gathers.
+
+        It would refuse batches of records that are all small enough; tried alone later, they might be out of order.
+        """
         try:
             batch_bytes_max = await self._admin.batch_bytes_max(topic)
         except KafkaException:
             # The gateway may produce without the right to look at configurations.
-            batch_bytes_max = None
-        # A topic that takes less at once than the producer gathers would refuse batches of records that are all small
-        # enough; tried alone later, they might be out of order.
+            return
         if batch_bytes_max is not None and batch_bytes_max < BATCH_BYTES:
             self._small_topics.add(topic)
         else:
             self._small_topics.discard(topic)
-        return partitions
+
+    def _cluster_changed(self, state: ClusterState) -> None:
+        refusal = _REFUSALS.get(state)
+        if refusal is not None:
+            self._catalog.give_up(refusal)
+        self._on_cluster_change(state)
 
     def _check_cluster(self) -> None:
         refusal = _REFUSALS.get(self._connectivity.state)
@@ -259,6 +277,9 @@ _TOPIC_CHANGED: Final = frozenset({Reason.TOPIC_NOT_FOUND, Reason.PARTITION_OUT_
 
 _SLOW_S: Final = 1.0
 """How long an acknowledgement may take before the gateway asks why."""
+
+_LEARNING_TIMEOUT_S: Final = 0.25
+"""How long the first record for a topic waits for what else there is to know of the topic."""
 
 _SECOND_TRY_S_MIN: Final = 0.1
 """Time that must be left for a second try."""

@@ -25,7 +25,7 @@ _MISSING_TTL_S: Final = 1.0
 _LOOKUPS_MAX: Final = 8
 """Topics looked up at once; each may take a thread for a while. Others wait, within their deadlines."""
 
-_ATTEMPT_TIMEOUT_S: Final = 6.0
+_ATTEMPT_TIMEOUT_S: Final = 5.0
 """How long one attempt may take: a cluster that is slow is not down."""
 
 _RETRY_DELAY_S: Final = 0.1
@@ -56,6 +56,7 @@ class TopicCatalog:
         self._topics: OrderedDict[str, _Topic] = OrderedDict()
         self._missing: OrderedDict[str, tuple[float, Failure]] = OrderedDict()
         self._lookups: dict[str, asyncio.Task[int]] = {}
+        self._given_up: Failure | None = None
         self._places = asyncio.Semaphore(_LOOKUPS_MAX)
 
     def knows(self, topics: Iterable[str]) -> bool:
@@ -104,6 +105,12 @@ class TopicCatalog:
         """Ask the cluster again before the next record for `topic`: a report said that it changed."""
         self._topics.pop(topic, None)
 
+    def give_up(self, failure: Failure) -> None:
+        """Answer everyone who waits for a topic with `failure`: the cluster is known to be of no help."""
+        self._given_up = failure
+        for task in self._lookups.values():
+            task.cancel()
+
     async def _found(self, topic: str, deadline: float) -> int:
         loop = asyncio.get_running_loop()
         missing = self._missing.get(topic)
@@ -120,6 +127,10 @@ class TopicCatalog:
                 # Shielded: the lookup is shared, and the caller who leaves or runs out of time is only one of those
                 # who wait.
                 return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and self._given_up is not None:
+                raise RequestFailed(self._given_up) from None
+            raise
         except TimeoutError:
             raise RequestFailed(
                 Failure(
