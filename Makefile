@@ -37,8 +37,9 @@ contract: $(READY) ## Check the proto files' style, and that no released contrac
 repo: $(READY) ## Check that documents, generated code, pins and packages tell the truth
 	@$(BIN)/pytest -q tests/repo
 
-test: $(READY) ## Run every test but the slow suites (faults, hostile) and measure coverage
-	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --ignore=tests/faults --ignore=tests/hostile
+test: $(READY) ## Run every test but the slow suites (faults, hostile, fuzz) and measure coverage
+	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term \
+		--ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py
 	@$(BIN)/coverage report --include='*/twinpost_server/app/*,*/twinpost_server/core/*' --fail-under=100 \
 		>$(VENV)/core-coverage.txt || { cat $(VENV)/core-coverage.txt; exit 1; }
 

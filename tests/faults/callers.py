@@ -188,7 +188,7 @@ def _native_outcome(result: record_pb2.RecordResult) -> Outcome:
     return Failed(reason, delivered)
 
 
-def _native_failure(call: grpc.CallFuture[producer_service_pb2.ProduceResponse]) -> Outcome:
+def _native_failure(call: Any) -> Outcome:  # noqa: ANN401 - the stubs have no name for a call that is a future
     """Return what a failed call tells: the gateway's own word, or else that of the caller's library."""
     trailers = {key: value for key, value in call.trailing_metadata() or () if isinstance(value, bytes)}
     status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
