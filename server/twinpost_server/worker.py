@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -144,6 +145,9 @@ async def _main(settings: Settings, socket: Path) -> None:
     lifeline = loop.create_task(_supervisor_gone(lifecycle))
     await serve(settings, socket, lifecycle, _tell)
     lifeline.cancel()
+    # All that counts is flushed and told. A thread may still wait within librdkafka for an answer of a cluster that is
+    # away, and an orderly end of the interpreter would wait for that thread.
+    os._exit(0)
 
 
 async def _supervisor_gone(lifecycle: Lifecycle) -> None:

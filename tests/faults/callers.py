@@ -25,9 +25,8 @@ _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),
-    # What fails is to be seen.
-    ("grpc.enable_retries", 0),
 )
+_CONNECT_TIMEOUT_S = 5.0
 _GRACE_S = 3.0
 """How long after its own deadline a REST caller waits for the answer."""
 
@@ -56,7 +55,7 @@ class RestCaller:
     def __init__(self, name: str, port: int, user: User = MYUSER) -> None:
         """Call the gateway on `port` as `user`."""
         self.name = name
-        self._connection = HTTPConnection(LOOPBACK, port)
+        self._connection = HTTPConnection(LOOPBACK, port, timeout=_CONNECT_TIMEOUT_S)
         self._user = user
 
     def send(self, topic: str, records: Sequence[SentRecord], *, timeout_s: float) -> Attempt:
@@ -66,34 +65,29 @@ class RestCaller:
         began_at = time.monotonic()
         status = ""
         outcomes: list[Outcome]
+        new_connection = self._hung_up()
         try:
-            self._connect(timeout_s + _GRACE_S)
-        except OSError as error:
+            if new_connection:
+                self._connection.connect()
+            self._connection.sock.settimeout(timeout_s + _GRACE_S)
+            self._connection.request("POST", f"/produce/{topic}", body, headers)
+            response = self._connection.getresponse()
+            status, outcomes = str(response.status), _rest_outcomes(response, len(records))
+        except (OSError, HTTPException) as error:
             self._connection.close()
-            outcomes = [Unanswered(repr(error), refused_connection=True)] * len(records)
-        else:
-            try:
-                self._connection.request("POST", f"/produce/{topic}", body, headers)
-                response = self._connection.getresponse()
-                status, outcomes = str(response.status), _rest_outcomes(response, len(records))
-            except (OSError, HTTPException) as error:
-                self._connection.close()
-                outcomes = [Unanswered(repr(error))] * len(records)
+            outcomes = [Unanswered(repr(error), new_connection)] * len(records)
         return Attempt(self.name, began_at, time.monotonic(), status, records, outcomes)
 
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
 
-    def _connect(self, timeout_s: float) -> None:
-        """Connect, unless there is a connection that the gateway has not hung up."""
+    def _hung_up(self) -> bool:
+        """Return whether there is no connection, or one that the gateway has hung up."""
         socket = self._connection.sock
         if socket is not None and select.select([socket], [], [], 0)[0]:
             self._connection.close()
-        if self._connection.sock is None:
-            self._connection.timeout = timeout_s
-            self._connection.connect()
-        self._connection.sock.settimeout(timeout_s)
+        return self._connection.sock is None
 
 
 class NativeCaller:
@@ -128,6 +122,16 @@ class NativeCaller:
     def close(self) -> None:
         """Hang up."""
         self._channel.close()
+
+
+class _Ended(Protocol):  # noqa: PYI046 - see `_native_failure`
+    """What tells how a call ended; grpc's own stubs have no public name for it."""
+
+    def code(self) -> grpc.StatusCode: ...
+
+    def details(self) -> str | None: ...
+
+    def trailing_metadata(self) -> Sequence[tuple[str, str | bytes]] | None: ...
 
 
 def rest_body(records: Sequence[SentRecord]) -> bytes:
@@ -196,5 +200,4 @@ def _native_failure(call: Any) -> Outcome:  # noqa: ANN401 - the stubs have no n
     if any(detail.Unpack(info) for detail in status.details):
         return Failed(info.reason, info.metadata["delivered"])
     details = call.details() or ""
-    refused = call.code() is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details
-    return Unanswered(f"{call.code().name}: {details}", refused_connection=refused)
+    return Unanswered(f"{call.code().name}: {details}", new_connection="failed to connect" in details)

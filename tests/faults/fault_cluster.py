@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ class FaultCluster:
             place.partition: found.result(_CALL_TIMEOUT_S).offset for place, found in admin.list_offsets(ends).items()
         }
 
-    def wait_until_whole(self, topics: Iterable[str] | None = None) -> None:
+    def wait_until_whole(self, topics: Sequence[str] | None = None) -> None:
         """Return once every replica of `topics`, or of all topics, is in sync.
 
         Raises:
@@ -131,9 +131,11 @@ class FaultCluster:
 
         def lacking() -> list[str]:
             described = self.kafka.client.admin.list_topics(timeout=_CALL_TIMEOUT_S).topics
-            return [
+            names = list(described) if topics is None else list(topics)
+            return [f"no topic {name}" for name in names if name not in described] + [
                 f"{name}[{number}]: {partition.isrs} of {partition.replicas}"
-                for name in (described if topics is None else topics)
+                for name in names
+                if name in described
                 for number, partition in described[name].partitions.items()
                 if partition.leader < 0 or len(partition.isrs) < len(partition.replicas)
             ]

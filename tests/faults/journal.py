@@ -49,11 +49,11 @@ class Unanswered:
 
     Attributes:
         error: what came instead.
-        refused_connection: whether there was no connection that a request could have been sent on.
+        new_connection: whether the request was to be the first on its connection, which there may never have been.
     """
 
     error: str
-    refused_connection: bool = False
+    new_connection: bool = False
 
 
 Outcome = Acknowledged | Failed | Unanswered

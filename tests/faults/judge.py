@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tests.brokers.ledger import StoredRecord
-from tests.faults.journal import Acknowledged, Attempt, Failed, SentRecord
+from tests.faults.journal import Acknowledged, Attempt, Failed, SentRecord, Unanswered
 
 __all__ = ["Verdict", "judged"]
 
@@ -26,6 +26,7 @@ class Verdict:
         denied: answered with `delivered: no`, and in the log.
         strange: in the log, and never sent.
         disordered: behind a later record of the same key.
+        unanswered: in the log, and the caller was told nothing. No disagreement by itself.
     """
 
     lost: list[str] = field(default_factory=list)
@@ -35,6 +36,7 @@ class Verdict:
     denied: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
 
     @property
     def disagreements(self) -> dict[str, list[str]]:
@@ -64,6 +66,8 @@ def judged(attempts: Iterable[Attempt], log: Iterable[StoredRecord]) -> Verdict:
             known.add((record.topic, record.value))
             found = copies.get((record.topic, record.value), [])
             name = f"{record.topic} {record.value[:80]!r}: {outcome}, in the log: {found}"
+            if isinstance(outcome, Unanswered) and found:
+                verdict.unanswered.append(name)
             if len(found) > 1:
                 verdict.duplicated.append(name)
             if isinstance(outcome, Failed) and outcome.delivered == "no" and found:

@@ -142,9 +142,11 @@ class Link:
 
         async def change() -> None:
             self._server.close()
+            await asyncio.sleep(0)  # What was accepted just before gets its task.
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # What was aborted is closed.
 
         self._call(change())
 
@@ -160,7 +162,7 @@ class Link:
         self._tasks.add(task)
         try:
             broker_reader, broker_writer = await asyncio.open_connection(LOOPBACK, self._target_port)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             # A port where nobody listens refuses; the nearest thing to that is to hang up at once.
             writer.transport.abort()
             self._tasks.discard(task)

@@ -41,9 +41,9 @@ def test_11_cluster_password_changed(trial: Trial, tell: Callable[[Row], None]) 
 
     row = trial.judge("11 cluster password changed", tell)
     failed = [attempt for attempt in load.steady_attempts() if not attempt.acknowledged]
-    # 504: what was under way when the password changed.
-    assert {"503", "UNAVAILABLE"} <= {attempt.status for attempt in failed}
-    assert {attempt.status for attempt in failed} <= {"503", "UNAVAILABLE", "504", "DEADLINE_EXCEEDED"}
+    assert {"BROKER_AUTHENTICATION_FAILED"} == {failure.reason for attempt in failed for failure in attempt.failures}
+    # A request of which some records were acknowledged just in time is OK on gRPC.
+    assert {"503", "UNAVAILABLE"} <= {attempt.status for attempt in failed} <= {"503", "UNAVAILABLE", "OK"}
     assert row.recovery_s is not None
     assert row.recovery_s < within_s(5)
 

@@ -19,7 +19,6 @@ from tests.brokers.waiting import wait_for
 from tests.faults.processes import envoy, workers
 from tests.gateway.process import Gateway
 from tests.gateway.rest import RestResponse
-from tests.gateway.users import write_users_file
 
 __all__ = ["BODY_TIMEOUT_S", "TOPIC", "Besieged", "open_files_raised"]
 
@@ -54,20 +53,25 @@ class Besieged:
     def running(
         cls,
         directory: Path,
+        users_file: Path,
         settings: Mapping[str, Mapping[str, Any]],
         *,
         detour: Callable[[int], int] | None = None,
     ) -> Iterator[Besieged]:
-        """Run a gateway with `settings`, by section, until the end of the block; it must stop cleanly then.
+        """Run a gateway until the end of the block; it must stop cleanly then.
 
-        `detour` is the way from the gateway to the broker, as `EmbeddedBroker` takes it.
+        Args:
+            directory: where it runs and logs.
+            users_file: who may call.
+            settings: by section.
+            detour: the way from the gateway to the broker, as `EmbeddedBroker` takes it.
         """
         broker = EmbeddedBroker(directory, detour=detour)
         try:
             broker.create_topic(TOPIC)
             own: dict[str, Mapping[str, Any]] = {
                 "kafka": {"bootstrap_servers": broker.bootstrap_servers},
-                "auth": {"users_file": str(write_users_file(directory))},
+                "auth": {"users_file": str(users_file)},
                 "timeouts": {"body_timeout_s": BODY_TIMEOUT_S},
             }
             gateway = Gateway.serve(directory, {**own, **settings})

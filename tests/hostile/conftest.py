@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.hostile.besieged import BODY_TIMEOUT_S, Besieged, open_files_raised
+from tests.gateway.users import write_users_file
+from tests.hostile.besieged import BODY_TIMEOUT_S, Besieged
 
 _HERE = "tests/hostile/"
-_OPEN_FILES = 24_000
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -21,12 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+def users_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The users of every gateway here."""
+    return write_users_file(tmp_path_factory.mktemp("users"))
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(users_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     """One gateway with default limits and little patience with bodies."""
-    with (
-        open_files_raised(_OPEN_FILES),
-        Besieged.running(tmp_path_factory.mktemp("besieged"), {}) as running,
-    ):
+    with Besieged.running(tmp_path_factory.mktemp("besieged"), users_file, {}) as running:
         yield running
 
 
@@ -38,10 +42,10 @@ def besieged(shared_gateway: Besieged) -> Iterator[Besieged]:
 
 
 @pytest.fixture(scope="session")
-def shared_brisk_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+def shared_brisk_gateway(users_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     """One gateway with little patience altogether."""
     settings = {"timeouts": {"body_timeout_s": BODY_TIMEOUT_S, "request_timeout_s": 1}}
-    with Besieged.running(tmp_path_factory.mktemp("brisk"), settings) as running:
+    with Besieged.running(tmp_path_factory.mktemp("brisk"), users_file, settings) as running:
         yield running
 
 

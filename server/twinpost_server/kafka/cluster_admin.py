@@ -20,7 +20,7 @@ _SOCKET_TIMEOUT_S: Final = 4.5
 """Shorter than that, so that a broker that hangs is left for another one before the next question."""
 
 _REFUSED_TIMEOUT_S: Final = 2.0
-"""How long an answer may take once every broker has refused to be connected to, and has not answered since."""
+"""How long an answer may take right after every broker has refused to be connected to."""
 
 _EVIDENCE_INTERVAL_S: Final = 0.1
 """How often the client is asked, while an answer is awaited, whether there is hope for one."""
@@ -63,7 +63,8 @@ class ClusterAdmin:
         Raises:
             KafkaException: no answer within five seconds, or none to be expected: no broker can be connected to.
         """
-        timeout_s = _REFUSED_TIMEOUT_S if self._refused else _TIMEOUT_S
+        # Once only: a cluster that has come back slow would never get to answer.
+        timeout_s, self._refused = (_REFUSED_TIMEOUT_S if self._refused else _TIMEOUT_S), False
         answer = asyncio.create_task(self._described(_NO_TOPIC, timeout_s))
         while not (await asyncio.wait((answer,), timeout=_EVIDENCE_INTERVAL_S))[0]:
             self._client.poll(0)
@@ -74,7 +75,6 @@ class ClusterAdmin:
                 self._refused = True
                 raise KafkaException(hopeless)
         answer.result()
-        self._refused = False
 
     async def replicas(self, topic: str) -> TopicReplicas:
         """Return how the replicas of `topic` are.

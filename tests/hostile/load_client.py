@@ -1,4 +1,4 @@
-"""An open loop: requests begin when they are due, whether or not those before have been answered."""
+"""Load in two ways: as fast as answers come, and, in an open loop, as fast as it is due whatever comes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import statistics
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from tests.brokers.ports import LOOPBACK
 
-__all__ = ["Answer", "OpenLoop", "Request", "percentile"]
+__all__ = ["Answer", "LoadClient", "Request", "percentile"]
 
 _ANSWER_TIMEOUT_S = 30.0
 
@@ -42,7 +43,7 @@ class Request:
     rate_per_s: float
 
 
-class OpenLoop:
+class LoadClient:
     """Sends over as many kept connections as there are requests at once. Lives on one event loop."""
 
     def __init__(self, port: int) -> None:
@@ -50,10 +51,27 @@ class OpenLoop:
         self._port = port
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
+    async def saturate(self, data: bytes, callers: int, seconds: float) -> list[Answer]:
+        """Have `callers` send `data` again and again for `seconds`, each once its last request is answered.
+
+        Raises:
+            TimeoutError, OSError: as `offer`.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+
+        async def call() -> list[Answer]:
+            answers = []
+            while loop.time() < until:
+                answers.append(await self._send(data, loop.time()))
+            return answers
+
+        return list(chain.from_iterable(await asyncio.gather(*(call() for _ in range(callers)))))
+
     async def offer(
         self, requests: Sequence[Request], seconds: float, *, meanwhile: Callable[[], Awaitable[None]] | None = None
     ) -> list[list[Answer]]:
-        """Send `requests` for `seconds` and return the answers of each kind, once all are there.
+        """Send `requests` for `seconds`, each when it is due, and return the answers of each kind, once all are there.
 
         `meanwhile` runs beside them, and is cancelled at the end.
 
