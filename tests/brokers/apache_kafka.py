@@ -75,8 +75,8 @@ class KafkaBroker:
                 *self._java,
                 "kafka.tools.StorageTool",
                 "format",
-                "-t",
-                cluster_id,
+                # In one word, since an id may begin with a dash.
+                f"--cluster-id={cluster_id}",
                 "-c",
                 str(self._properties_file),
                 *users,

@@ -52,21 +52,25 @@ class FaultCluster:
         """Start everything; `directory` is empty."""
         self._network = Network()
         self.links: dict[int, Link] = {}
-        self.kafka = ApacheKafka(
-            directory,
-            brokers=3,
-            scram_users={GATEWAY_USER: GATEWAY_PASSWORD},
-            authorizer=True,
-            settings_of=self._advertised,
-        )
-        self.grant()
+        try:
+            self.kafka = ApacheKafka(
+                directory,
+                brokers=3,
+                scram_users={GATEWAY_USER: GATEWAY_PASSWORD},
+                authorizer=True,
+                settings_of=self._advertised,
+            )
+        except BaseException:
+            self._network.close()
+            raise
+        self._grant()
 
     @property
     def gateway_bootstrap_servers(self) -> str:
         """Where the gateway is to connect to."""
         return ",".join(f"{LOOPBACK}:{link.port}" for link in self.links.values())
 
-    def grant(self) -> None:
+    def _grant(self) -> None:
         """Give the gateway the rights it needs on every topic."""
         acls = [
             AclBinding(

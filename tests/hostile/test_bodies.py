@@ -232,8 +232,9 @@ HEAVY: Mapping[str, Callable[[], bytes]] = {
     "numbers": array_of(3_900_000, b"1.1"),
     "headers": lambda: b'{"value":"","headers":' + array_of(700_000, b'{"key":"","value":""}', last=b"1")() + b"}",
     "names": object_of(1_300_000),
+    "names, as many as are read": object_of(480_000),
 }
-"""16 MiB each, of which gzip makes kilobytes."""
+"""Up to 16 MiB each, of which gzip makes kilobytes."""
 
 
 @pytest.mark.parametrize("make", HEAVY.values(), ids=HEAVY.keys())
@@ -258,8 +259,8 @@ def test_heavy_bodies_leave_room_for_others(besieged: Besieged, make: Callable[[
         for done in attacks:
             done.result()
 
-    assert statistics.median(waits) < 2, waits
-    assert max(waits) < 6, waits
+    assert statistics.median(waits) < 1, waits
+    assert max(waits) < 5, waits
     assert peak - before < 1024 * MIB
 
 

@@ -107,8 +107,8 @@ async def test_four_times_too_much_is_refused_at_once(narrow: Besieged) -> None:
     assert len(admitted) + len(refused) == len(loaded), Counter(answer.status for answer in loaded)
     assert len(refused) > len(loaded) / 2
     assert all(int(answer.retry_after or 0) >= 1 for answer in refused)
-    # What this machine takes for the shortest answer there is, is nobody's fault.
-    noise_s = percentile(living, 99)
+    # How long this machine lets a process wait is nobody's fault: /livez waits for one, a refusal for three.
+    noise_s = 3 * percentile(living, 99)
     assert percentile(refused, 99) < 0.05 + noise_s, told(full, admitted, refused, living)
     assert percentile(admitted, 50) < 1.5 * percentile(full, 50) + noise_s, told(full, admitted, refused, living)
     assert percentile(admitted, 99) < 2 * percentile(full, 99) + noise_s, told(full, admitted, refused, living)

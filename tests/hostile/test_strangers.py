@@ -22,7 +22,7 @@ from twinpost.v1 import producer_service_pb2, producer_service_pb2_grpc, record_
 MIB = 1024 * 1024
 TARGET = f"/produce/{TOPIC}"
 
-_GUESSERS = 24
+_GUESSERS = 16
 _GUESSES = 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -59,7 +59,8 @@ class _Object(dict[str, Any]):
 def explain(body: bytes, topic: str | None, limits: Limits, *, unknown_fields_refused: bool) -> Failure | None:
     """Return why `body` is not a message, or an array of messages, that the contract takes; `None` where it is.
 
-    Walks the whole body: seconds for the largest ones, so not on the loop's thread. A pure function.
+    May take seconds, so not on the loop's thread, but holds up other threads only for as long as one message of the
+    largest size takes to read. A pure function.
 
     Args:
         body: what the fast decoder refused or doubted.
@@ -69,6 +70,10 @@ def explain(body: bytes, topic: str | None, limits: Limits, *, unknown_fields_re
     """
     if not body.strip():
         return _malformed(f"the body is empty: expected one message {_MESSAGE_SHAPE} or an array of them, as JSON")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return _malformed(f"the body is not UTF-8 at byte {error.start}: send JSON in UTF-8")
     elements = _elements(body)
     if elements is not None and len(elements) > limits.request_records_max:
         return Failure(
@@ -78,18 +83,12 @@ def explain(body: bytes, topic: str | None, limits: Limits, *, unknown_fields_re
                 "(limits.request_records_max): split it; nothing was written"
             ),
         )
+    walk = _Walk(topic, limits, unknown_fields_refused=unknown_fields_refused)
     try:
-        document = _parsed(body)
+        found = walk.body(body) if elements is None else walk.elements(elements)
+        violations = tuple(islice(found, VIOLATIONS_MAX))
     except _UnreadableError as error:
         return _malformed(str(error))
-    messages = document if isinstance(document, list) else [document]
-    walk = _Walk(topic, limits, unknown_fields_refused=unknown_fields_refused)
-    found = (
-        violation
-        for index, message in enumerate(messages)
-        for violation in walk.message(message, f"[{index}]" if isinstance(document, list) else "")
-    )
-    violations = tuple(islice(found, VIOLATIONS_MAX))
     return Failure.of_violations(Reason.INVALID_RECORD, violations) if violations else None
 
 
@@ -119,7 +118,22 @@ def _elements(body: bytes) -> list[msgspec.Raw] | None:
         return None
 
 
+def _is_json(body: bytes) -> bool:
+    try:
+        _ANYTHING.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ANYTHING: Final = msgspec.json.Decoder(msgspec.Raw)
+
+_ESCAPE_LENGTH: Final = 6
+"""A byte of a record takes at most this many in JSON, as in `\\u001f`."""
+
+_MESSAGE_OVERHEAD_BYTES: Final = 64 * 1024
+"""What names, brackets and white space of one message may take on top."""
 
 
 class _UnreadableError(Exception):
@@ -129,8 +143,6 @@ class _UnreadableError(Exception):
 def _parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
     try:
         return json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_object)
-    except UnicodeDecodeError as error:
-        msg = f"the body is not UTF-8 at byte {error.start}: send JSON in UTF-8"
     except RecursionError:
         msg = "the JSON is nested too deeply: a message is at most three levels deep"
     except json.JSONDecodeError as error:
@@ -155,7 +167,36 @@ class _Walk:
     def __init__(self, topic: str | None, limits: Limits, *, unknown_fields_refused: bool) -> None:
         self._topic = topic
         self._headers_max = limits.record_headers_max
+        self._record_bytes_max = limits.record_bytes_max
+        self._json_bytes_max = _ESCAPE_LENGTH * limits.record_bytes_max + _MESSAGE_OVERHEAD_BYTES
         self._unknown_fields_refused = unknown_fields_refused
+
+    def body(self, body: bytes) -> Iterator[Violation]:
+        if len(body) <= self._json_bytes_max:
+            document = _parsed(body)
+            for index, message in enumerate(document) if isinstance(document, list) else [(None, document)]:
+                yield from self.message(message, "" if index is None else f"[{index}]")
+        elif _is_json(body):
+            yield self._too_long(len(body), "body")
+        else:
+            msg = f"the body is not JSON; with {len(body)} bytes it is too long to say where"
+            raise _UnreadableError(msg)
+
+    def elements(self, elements: Sequence[msgspec.Raw]) -> Iterator[Violation]:
+        # One by one: the library that reads them lets no other thread work until it is done.
+        for index, element in enumerate(elements):
+            encoded = bytes(element)
+            if len(encoded) <= self._json_bytes_max:
+                yield from self.message(_parsed(encoded), f"[{index}]")
+            else:
+                yield self._too_long(len(encoded), f"[{index}]")
+
+    def _too_long(self, length: int, path: str) -> Violation:
+        return Violation(
+            path,
+            f"{length} bytes of JSON are more than a record of at most {self._record_bytes_max} bytes "
+            f"(limits.record_bytes_max) can take: expected {_MESSAGE_SHAPE}",
+        )
 
     def message(self, message: Any, path: str) -> Iterator[Violation]:  # noqa: ANN401 - JSON is anything
         if not isinstance(message, _Object):

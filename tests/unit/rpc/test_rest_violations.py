@@ -11,6 +11,9 @@ from tests.unit.rpc.served import LIMITS
 from twinpost_server.core.errors import Delivered, Failure, Reason, Violation
 from twinpost_server.rpc.rest_violations import explain, without_index
 
+JSON_BYTES_MAX = 6 * LIMITS.record_bytes_max + 64 * 1024
+"""What one message is read to: each byte as an escape, and what stands around them."""
+
 
 def violations(body: bytes, topic: str | None = "t", *, ignoring: bool = False) -> list[tuple[str, str]]:
     """Return place and problem of each violation in `body`."""
@@ -134,7 +137,7 @@ class TestRules:
 
     def test_too_many_headers_are_told_and_not_walked(self) -> None:
         """The rest of them is nobody's interest."""
-        body = b'{"value":"","headers":[' + b",".join([b"1"] * 100_000) + b"]}"
+        body = b'{"value":"","headers":[' + b",".join([b"1"] * 10_000) + b"]}"
         assert ["headers", *(f"headers[{index}]" for index in range(LIMITS.record_headers_max))] == paths(body)
 
     def test_all_kinds_are_told_at_once(self) -> None:
@@ -200,6 +203,19 @@ class TestNames:
 
 class TestBounds:
     """How long it takes, and how long the answer is."""
+
+    @pytest.mark.parametrize(
+        ("before", "after", "path"), [(b'{"x":"', b'"}', "body"), (b'[{"value":""},{"x":"', b'"}]', "[1]")]
+    )
+    def test_what_no_record_can_need_is_not_read_closely(self, before: bytes, after: bytes, path: str) -> None:
+        """Reading it would hold up everybody else."""
+        [(where, problem)] = violations(before + b"x" * JSON_BYTES_MAX + after)
+        assert path == where
+        assert f"{LIMITS.record_bytes_max} bytes (limits.record_bytes_max)" in problem
+
+    def test_what_is_no_json_is_not_searched_for_ever(self) -> None:
+        """Past a size nobody is told where it breaks."""
+        assert "too long to say where" in malformed(b"[" + b"1," * JSON_BYTES_MAX)
 
     def test_at_most_a_hundred_are_told(self) -> None:
         """The message says that there are more than one."""
