@@ -89,6 +89,9 @@ class Connectivity:
                 self._change(ClusterState.AUTHENTICATION_FAILED, cause)
             elif asyncio.get_running_loop().time() - self._confirmed_at < _CONFIRMATION_TTL_S:
                 self._failures = 0
+            elif self.state is ClusterState.AUTHENTICATION_FAILED:
+                # Brokers hang up on whom they refuse: what they said last holds until one of them answers.
+                pass
             elif self._failures >= _FAILURES_TO_DOWN or self.state is ClusterState.UNKNOWN:
                 self._change(ClusterState.DOWN, cause)
         else:

@@ -177,6 +177,18 @@ async def test_refused_password_is_told_as_such(failure: KafkaError, complaints:
         await watched.until(ClusterState.AUTHENTICATION_FAILED)
 
 
+async def test_refused_password_stays_the_cause_until_a_broker_answers() -> None:
+    """A broker that hangs up says why only now and then; the answers to callers shall not change with that."""
+    cluster = Cluster()
+    cluster.failure, cluster.complaints = TIMED_OUT, [REFUSED_PASSWORD]
+    async with Watched.running(cluster) as watched:
+        await watched.until(ClusterState.AUTHENTICATION_FAILED)
+        for _ in range(3):
+            await watched.probed()
+        cluster.failure = None
+        await watched.until(ClusterState.AUTHENTICATION_FAILED, ClusterState.UP)
+
+
 async def test_complaints_of_a_working_connection_are_forgotten() -> None:
     """What was said before the cluster answered does not name the cause of the next outage."""
     cluster = Cluster()
