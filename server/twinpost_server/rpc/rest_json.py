@@ -11,7 +11,7 @@ import msgspec
 from twinpost_server.core.errors import Failure, Outcome
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Header, Record
-from twinpost_server.rpc.rest_violations import explain
+from twinpost_server.rpc.rest_violations import explain, messages_counted
 from twinpost_server.rpc.status import STATUSES
 
 __all__ = ["Decoded", "RestDecoder", "encode_failure", "encode_outcome", "encode_outcomes"]
@@ -63,6 +63,10 @@ class RestDecoder:
             topic: the topic of the path, or `None` where every message names its own.
             names_checked: whether it is known that no message names a field twice.
         """
+        # A million tiny messages would take long to build, only to be refused.
+        messages_max = self._limits.request_records_max
+        if body.count(b"{") > messages_max and messages_counted(body) > messages_max:
+            return None
         try:
             decoded: Any = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

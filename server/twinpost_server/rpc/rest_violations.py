@@ -21,7 +21,7 @@ from twinpost_server.core.rules import (
     topic_problem,
 )
 
-__all__ = ["explain", "without_index"]
+__all__ = ["explain", "messages_counted", "without_index"]
 
 _MESSAGE_SHAPE: Final = '{"topic", "partition"?, "timestamp"?, "key"?, "value", "headers"?}'
 _HEADER_SHAPE: Final = '{"key", "value"}'
@@ -108,6 +108,12 @@ def without_index(failure: Failure, root: str) -> Failure:
             for violation in failure.violations
         ),
     )
+
+
+def messages_counted(body: bytes) -> int:
+    """Return how many messages the array `body` holds, unread, or 1 for what is no array."""
+    elements = _elements(body)
+    return 1 if elements is None else len(elements)
 
 
 def _elements(body: bytes) -> list[msgspec.Raw] | None:
