@@ -93,17 +93,18 @@ def test_09_slow_brokers_and_a_full_budget(trial: Trial, tell: Callable[[Row], N
         memory_after = memory_bytes(workers(gateway))
         for link in cluster.links.values():
             link.heal()
-        trial.fault_is_over()
+        healed_at = trial.fault_is_over()
         load.wait_until_served()
 
     trial.judge("09 slow brokers and a full budget", tell)
     attempts = [attempt for attempt in load.attempts() if attempt.began_at > slow_at]
     refused = [attempt for attempt in attempts if not attempt.acknowledged]
-    admitted = [attempt.took_s for attempt in attempts if attempt.acknowledged]
+    admitted = [attempt.took_s for attempt in attempts if attempt.acknowledged and attempt.ended_at < healed_at]
     assert {Failed("OVERLOADED", "no")} == {failure for attempt in refused for failure in attempt.failures}
     assert {"429", "RESOURCE_EXHAUSTED"} == {attempt.status for attempt in refused}
     assert most([attempt.took_s for attempt in refused]) < within_s(0.05)
-    assert most(admitted) < within_s(_SLOW_S + 0.5)
+    # A connection carries five batches at a time, and what waits goes with the next: a few round trips, never more.
+    assert most(admitted) < within_s(5 * _SLOW_S)
     assert memory_after - memory_before < 32 * _MIB
 
 
@@ -113,6 +114,8 @@ def test_15_retry_storm_after_an_outage(trial: Trial, tell: Callable[[Row], None
     gateway = trial.start_gateway()
     topic = trial.create_topic()
     back = threading.Event()
+    # The last: the brokers are there, and their replicas are catching up.
+    refusals = {Failed(reason, "no") for reason in ("BROKERS_UNAVAILABLE", "OVERLOADED", "NOT_ENOUGH_REPLICAS")}
 
     def persist(caller: Caller) -> Attempt:
         """Send until acknowledged; as long as the brokers are away once is enough."""
@@ -121,7 +124,7 @@ def test_15_retry_storm_after_an_outage(trial: Trial, tell: Callable[[Row], None
         while True:
             attempt = trial.send(caller, [trial.record(topic, key=caller.name.encode())])
             # What may be in the log is not sent again.
-            if attempt.outcomes[0] not in {Failed("BROKERS_UNAVAILABLE", "no"), Failed("OVERLOADED", "no")}:
+            if attempt.outcomes[0] not in refusals:
                 return attempt
 
     with trial.load(gateway, topic, callers=2) as load, ExitStack() as stack:
@@ -144,8 +147,7 @@ def test_15_retry_storm_after_an_outage(trial: Trial, tell: Callable[[Row], None
     assert [] == [attempt for attempt in attempts if not attempt.acknowledged]
     assert storm_s < within_s(5)
     reasons = {failure.reason for attempt in trial.journal.attempts() for failure in attempt.failures}
-    # The last: of what was under way when the brokers went.
-    assert reasons <= {"BROKERS_UNAVAILABLE", "OVERLOADED", "NOT_ENOUGH_REPLICAS"}
+    assert reasons <= {refusal.reason for refusal in refusals}
 
 
 def _crowd(gateway: Gateway, stack: ExitStack) -> list[Caller]:
