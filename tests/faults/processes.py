@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psutil
 
 from tests.gateway.process import Gateway
 
-__all__ = ["alive", "envoy", "family", "memory_bytes", "workers"]
+__all__ = ["alive", "envoy", "family", "memory_bytes", "supervisor_suspended", "workers"]
 
 
 def family(gateway: Gateway) -> list[psutil.Process]:
@@ -24,6 +27,17 @@ def envoy(gateway: Gateway) -> psutil.Process:
     """Return the Envoy process of `gateway`; it must run."""
     (process,) = (process for process in _children(gateway) if process.name() == "envoy")
     return process
+
+
+@contextmanager
+def supervisor_suspended(gateway: Gateway) -> Iterator[None]:
+    """Keep the supervisor of `gateway` from mending anything until the end of the block."""
+    supervisor = psutil.Process(gateway.pid)
+    supervisor.suspend()
+    try:
+        yield
+    finally:
+        supervisor.resume()
 
 
 def alive(process: psutil.Process) -> bool:
