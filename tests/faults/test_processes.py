@@ -11,6 +11,7 @@ import pytest
 
 from tests.brokers.waiting import wait_for
 from tests.faults.bounds import most, within_s
+from tests.faults.callers import Caller
 from tests.faults.journal import Attempt, Failed
 from tests.faults.processes import alive, envoy, family, supervisor_suspended, workers
 from tests.faults.table import Row
@@ -205,9 +206,7 @@ def test_13_every_worker_hangs(trial: Trial, tell: Callable[[Row], None]) -> Non
             # Readiness and routing have probes of their own, and one may be a little ahead of the other. The callers of
             # the load wait for answers that will not come; those who come once all is known are refused.
             for caller in callers:
-                wait_for(
-                    lambda caller=caller: _refused(trial.send(caller, [trial.record(topic)])), "refused", timeout_s=30
-                )  # type: ignore[misc]
+                _send_until_refused(trial, caller, topic)
             refused = [trial.send(caller, [trial.record(topic)]) for caller in callers for _ in range(5)]
         wait_for(lambda: not any(alive(worker) for worker in old), "the end of the old workers", timeout_s=60)
         trial.fault_is_over()
@@ -222,6 +221,10 @@ def test_13_every_worker_hangs(trial: Trial, tell: Callable[[Row], None]) -> Non
     }
     assert row.recovery_s is not None
     assert row.recovery_s < within_s(_BACK_S)
+
+
+def _send_until_refused(trial: Trial, caller: Caller, topic: str) -> None:
+    wait_for(lambda: _refused(trial.send(caller, [trial.record(topic)])), "refused", timeout_s=_STOP_TIMEOUT_S)
 
 
 def _refused(attempt: Attempt) -> bool:
