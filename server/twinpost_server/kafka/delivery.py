@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, Message
 
@@ -36,9 +35,8 @@ NOT_HANDED_OVER = Failure(
 class Delivery:
     """Collects the delivery reports of one request, and wakes its caller once.
 
-    `reported`, `refused` and `discount` run on the poll thread, everything else on the loop's. The two share
-    `outcomes`, whose items are replaced one by one under the interpreter's lock: a caller who looks before the end
-    sees each record either pending or told. `pending` is the poll thread's alone.
+    Lives on the loop's thread; only while its producer is being closed are reports noted on another one. A caller who
+    looks before the end sees each record either pending or told.
 
     Attributes:
         batch: the records.
@@ -78,9 +76,9 @@ class Delivery:
         Args:
             batch: the records.
             waiter: to be done once all are told.
-            on_complete: called on the poll thread then.
+            on_complete: called then.
             now_ms: the timestamp of records that have none of their own.
-            create_time_topics: topics known to keep records' own timestamps; the poll thread's.
+            create_time_topics: topics known to keep records' own timestamps; reports add to them.
         """
         self._on_complete = on_complete
         self._now_ms = now_ms
@@ -92,10 +90,6 @@ class Delivery:
         self.timer: asyncio.TimerHandle | None = None
         self.failures = 0
         self.fatal = False
-
-    def reporter(self, index: int) -> partial[None]:
-        """Return the callback for the delivery report of record `index`."""
-        return partial(self.reported, index)
 
     def reported(self, index: int, error: KafkaError | None, message: Message) -> None:
         """Note the report of record `index`."""
@@ -123,17 +117,16 @@ class Delivery:
             self.failures += 1
             self.fatal = self.fatal or error.fatal()
             self.outcomes[index] = failure_from(error, message.latency())
-        self.discount(1)
+        self.pending -= 1
+        if not self.pending:
+            self._on_complete(self)
 
-    def refused(self, failures: Iterable[tuple[int, Failure]]) -> None:
-        """Note the records that were never handed over; `discount` must count them."""
+    def refused(self, failures: Sequence[tuple[int, Failure]]) -> None:
+        """Note the records that were never handed over, for which no report will come."""
+        self.failures += len(failures)
         for index, failure in failures:
-            self.failures += 1
             self.outcomes[index] = failure
-
-    def discount(self, records: int) -> None:
-        """Count `records` more as told."""
-        self.pending -= records
+        self.pending -= len(failures)
         if not self.pending:
             self._on_complete(self)
 

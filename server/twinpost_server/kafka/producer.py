@@ -1,19 +1,18 @@
-"""A producer: one librdkafka instance with the thread that serves its reports.
+"""A producer: one librdkafka instance whose reports are served by the loop.
 
-Theory of operation. The loop's thread calls `produce()` for every record of a delivery. librdkafka's own threads talk
-to the brokers. The poll thread sleeps in `poll()` without the interpreter's lock; once reports are there it runs their
-callbacks, which note outcomes and collect the deliveries that are complete, and then wakes the loop **once** for all of
-them. Nothing hops threads per record.
+Theory of operation. The loop calls `produce()` for every record of a delivery. librdkafka's own threads talk to the
+brokers, and signal on a file descriptor once reports are there. The loop then runs the callbacks of all of them in one
+go, which note outcomes and collect the deliveries that are complete, and wakes each of their callers once. Nothing hops
+threads, and no other thread takes the interpreter's lock.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 import structlog
@@ -26,12 +25,10 @@ from twinpost_server.core.records import Header, Payload
 from twinpost_server.kafka.client_config import ClientConfig
 from twinpost_server.kafka.delivery import NOT_HANDED_OVER, Delivery
 from twinpost_server.kafka.log import client_logger
+from twinpost_server.kafka.report_signal import ReportSignal
 from twinpost_server.kafka.translate import QUEUE_FULL, refusal_from
 
 __all__ = ["Producer"]
-
-_POLL_TIMEOUT_S: Final = 0.2
-"""How long the poll thread sleeps when nothing happens, and so how long `close` may wait for it."""
 
 _CREATE_TIME_TTL_S: Final = 60.0
 """How long a topic that keeps records' own timestamps is taken to go on doing so."""
@@ -56,7 +53,7 @@ class Producer:
         on_failed: Callable[[Producer], None],
         on_trouble: Callable[[KafkaError], None],
     ) -> None:
-        """Start librdkafka with `config`, and the poll thread.
+        """Start librdkafka with `config`.
 
         Args:
             config: librdkafka's configuration.
@@ -71,18 +68,14 @@ class Producer:
         self._complete: list[Delivery] = []
         self._create_time: set[str] = set()
         self._create_time_since = time.monotonic()
-        self._refused: deque[tuple[Delivery, list[tuple[int, Failure]]]] = deque()
-        self._closing = False
         self.failed = False
         self._deliveries: set[Delivery] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._client = ConfluentProducer(
-            dict(config) | {"error_cb": self._trouble_on_poll_thread}, logger=client_logger()
-        )
+        self._client = ConfluentProducer(dict(config) | {"error_cb": self._trouble}, logger=client_logger())
         self._lookups = ThreadPoolExecutor(max_workers=8, thread_name_prefix="kafka-lookup")
-        self._thread = threading.Thread(target=self._serve_reports, name="kafka-poll", daemon=True)
-        self._thread.start()
+        self._signal = ReportSignal(self._client)
+        self._loop.add_reader(self._signal.fileno(), self._serve_reports)
 
     @property
     def in_flight(self) -> int:
@@ -99,13 +92,14 @@ class Producer:
         delivery = Delivery(
             batch,
             self._loop.create_future(),
-            self._complete.append,
+            self._completed,
             now_ms=now_ms,
             create_time_topics=self._create_time,
         )
         self._deliveries.add(delivery)
         self._idle.clear()
         produce = self._client.produce
+        reported = delivery.reported
         refused: list[tuple[int, Failure]] = []
         for index, record in enumerate(batch.records):
             try:
@@ -114,7 +108,7 @@ class Producer:
                     record.value,
                     record.key,
                     -1 if record.partition is None else record.partition,
-                    delivery.reporter(index),
+                    partial(reported, index),
                     None,
                     now_ms if record.timestamp is None else record.timestamp,
                     None if not record.headers else [_pair(header) for header in record.headers],
@@ -129,13 +123,10 @@ class Producer:
                 # Whatever it was, the records before this one are on their way, and their delivery must come to an end.
                 _log.exception("a record could not be handed over")
                 refused.append((index, NOT_HANDED_OVER))
-        if len(refused) == len(batch.records):
-            # No report will come for any of them, so that no other thread knows the delivery.
+        if refused:
             delivery.refused(refused)
-            delivery.pending = 0
-            self._loop.call_soon(self._settle, [delivery])
-        elif refused:
-            self._refused.append((delivery, refused))
+            # Where no report will come for any of them, nothing else would settle the delivery.
+            self._loop.call_soon(self._settle)
         return delivery
 
     async def partition_count(self, topic: str, timeout_s: float) -> int:
@@ -161,50 +152,48 @@ class Producer:
         self._client.purge(in_queue=True, in_flight=True, blocking=False)
 
     async def close(self) -> None:
-        """Stop the poll thread and librdkafka. Records still in flight are given up: await `drained` first."""
-        self._closing = True
+        """Stop librdkafka. Records still in flight are given up: await `drained` first."""
+        self._loop.remove_reader(self._signal.fileno())
+        self._signal.close()
         await asyncio.to_thread(self._close)
         # Whoever still waits shall not wait for reports that cannot come any more.
-        self._settle(list(self._deliveries))
+        self._complete = list(self._deliveries)
+        self._settle()
 
     def _close(self) -> None:
-        self._thread.join()
+        # Reports that come here are noted on this thread, while nobody else adds to their deliveries.
         self._lookups.shutdown(cancel_futures=True)
         self._client.purge(in_queue=True, in_flight=True, blocking=False)
         self._client.close()
 
     def _serve_reports(self) -> None:
-        """Run on the poll thread until closed: serve reports, then wake the loop once for what they completed."""
-        try:
-            while not self._closing:
-                self._poll()
-                if time.monotonic() - self._create_time_since > _CREATE_TIME_TTL_S:
-                    self._create_time.clear()
-                    self._create_time_since = time.monotonic()
-                # Only this thread counts what is told, so a delivery whose records were refused in part is discounted
-                # here: were the loop to do it, the last report could come between its read and its write.
-                while self._refused:
-                    delivery, refused = self._refused.popleft()
-                    delivery.refused(refused)
-                    delivery.discount(len(refused))
-                if self._complete:
-                    settled = list(self._complete)
-                    self._complete.clear()
-                    self._loop.call_soon_threadsafe(self._settle, settled)
-        except Exception:  # noqa: BLE001 - without its thread a producer is of no use, whatever ended it
-            _log.exception("the poll thread failed; the producer is given up")
-            self._loop.call_soon_threadsafe(self._fail)
+        """Run the callbacks of the reports that are there, then settle what they completed."""
+        self._signal.clear()
+        now = time.monotonic()
+        if now - self._create_time_since > _CREATE_TIME_TTL_S:
+            self._create_time.clear()
+            self._create_time_since = now
+        self._poll()
+        if self._complete:
+            self._settle()
 
     def _poll(self) -> None:
-        try:
-            self._client.poll(_POLL_TIMEOUT_S)
-        except KafkaException as exception:
-            # The binding raises a fatal error here and does not tell `error_cb`. The reports of what the producer held
-            # are still to come, so that the thread must go on.
-            self._trouble_on_poll_thread(exception.args[0])
+        while True:
+            try:
+                self._client.poll(0)
+            except KafkaException as exception:
+                # The binding raises a fatal error here, once, and does not tell `error_cb`. What was behind it in the
+                # queue is still there, and will not be signalled again.
+                self._trouble(exception.args[0])
+            except Exception:  # noqa: BLE001 - whatever it was, the reports behind it must be served
+                _log.exception("a report could not be noted; the producer is given up")
+                self._fail()
+            else:
+                return
 
-    def _settle(self, deliveries: list[Delivery]) -> None:
-        for delivery in deliveries:
+    def _settle(self) -> None:
+        complete, self._complete = self._complete, []
+        for delivery in complete:
             self._deliveries.discard(delivery)
             if delivery.fatal:
                 self._fail()
@@ -213,8 +202,8 @@ class Producer:
         if not self._deliveries:
             self._idle.set()
 
-    def _trouble_on_poll_thread(self, error: KafkaError) -> None:
-        self._loop.call_soon_threadsafe(self._trouble, error)
+    def _completed(self, delivery: Delivery) -> None:
+        self._complete.append(delivery)
 
     def _trouble(self, error: KafkaError) -> None:
         _log.debug("kafka client reports trouble", code=error.name(), fatal=error.fatal(), text=error.str())

@@ -57,7 +57,7 @@ def told(delivery: Delivery) -> list[tuple[Reason, Delivered] | RecordMetadata]:
 async def test_timestamp_of_the_broker_is_told_where_the_topic_keeps_that() -> None:
     """LogAppendTime: what is stored is not what was sent."""
     delivery = delivery_of(1, Completed())
-    delivery.reporter(0)(None, report(0, 0, NOW_MS + 5, TIMESTAMP_LOG_APPEND_TIME))
+    delivery.reported(0, None, report(0, 0, NOW_MS + 5, TIMESTAMP_LOG_APPEND_TIME))
     assert [RecordMetadata("t", 0, 0, NOW_MS + 5)] == told(delivery)
 
 
@@ -66,9 +66,9 @@ async def test_timestamp_of_a_repeated_batch_is_what_was_sent() -> None:
     batch = RecordBatch.checked([Record(b"", "t"), Record(b"", "t", timestamp=7), Record(b"", "t")], LIMITS)
     waiter = asyncio.get_running_loop().create_future()
     delivery = Delivery(batch, waiter, Completed(), now_ms=NOW_MS, create_time_topics=set())
-    delivery.reporter(0)(None, report(0, 0, NOW_MS))
+    delivery.reported(0, None, report(0, 0, NOW_MS))
     for index in (1, 2):
-        delivery.reporter(index)(None, report(0, index, NOW_MS + 9, TIMESTAMP_LOG_APPEND_TIME))
+        delivery.reported(index, None, report(0, index, NOW_MS + 9, TIMESTAMP_LOG_APPEND_TIME))
     assert [NOW_MS, 7, NOW_MS] == [outcome.timestamp for outcome in delivery.outcomes if is_stored(outcome)]
 
 
@@ -81,8 +81,8 @@ async def test_reports_are_noted_where_their_records_stand() -> None:
     """Reports may come in any order; places are exact up to 64 bits."""
     delivery = delivery_of(3, Completed())
     largest = 2**63 - 1
-    delivery.reporter(2)(None, report(7, largest, largest))
-    delivery.reporter(0)(None, report(0, 0, 1))
+    delivery.reported(2, None, report(7, largest, largest))
+    delivery.reported(0, None, report(0, 0, 1))
     assert [RecordMetadata("t", 0, 0, 1), PENDING, RecordMetadata("t", 7, largest, largest)] == told(delivery)
 
 
@@ -94,8 +94,8 @@ async def test_unreported_records_read_as_unknown() -> None:
 async def test_failed_record_is_told_by_its_own_error() -> None:
     """One failure among the stored is noted in its place, and counted."""
     delivery = delivery_of(2, completed := Completed())
-    delivery.reporter(0)(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), report(0, -1, -1))
-    delivery.reporter(1)(None, report(0, 0, 1))
+    delivery.reported(0, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), report(0, -1, -1))
+    delivery.reported(1, None, report(0, 0, 1))
     assert [(Reason.RECORD_TOO_LARGE, Delivered.NO), RecordMetadata("t", 0, 0, 1)] == told(delivery)
     assert (1, False, [delivery]) == (delivery.failures, delivery.fatal, completed)
 
@@ -104,19 +104,17 @@ async def test_completion_is_told_once_and_only_when_all_are_told() -> None:
     """No report is waited for twice, none is forgotten."""
     delivery = delivery_of(3, completed := Completed())
     for index in range(2):
-        delivery.reporter(index)(None, report(0, index, 1))
+        delivery.reported(index, None, report(0, index, 1))
         assert [] == completed
-    delivery.reporter(2)(None, report(0, 2, 1))
+    delivery.reported(2, None, report(0, 2, 1))
     assert [delivery] == completed
 
 
 async def test_records_refused_at_once_are_discounted() -> None:
     """No report comes for what was never handed over; its failures stand where the records do."""
     delivery = delivery_of(3, completed := Completed())
-    delivery.reporter(1)(None, report(0, 0, 1))
+    delivery.reported(1, None, report(0, 0, 1))
     delivery.refused([(0, NOT_HANDED_OVER), (2, NOT_HANDED_OVER)])
-    assert [] == completed
-    delivery.discount(2)
     refused = (Reason.INTERNAL, Delivered.NO)
     assert [refused, RecordMetadata("t", 0, 0, 1), refused] == told(delivery)
     assert (2, False, [delivery]) == (delivery.failures, delivery.fatal, completed)
@@ -131,7 +129,7 @@ async def test_one_fatal_report_marks_the_delivery(order: list[int]) -> None:
         KafkaError(KafkaError.MSG_SIZE_TOO_LARGE),
     ]
     for index in order:
-        delivery.reporter(index)(errors[index], report(0, -1, -1))
+        delivery.reported(index, errors[index], report(0, -1, -1))
     assert delivery.fatal
 
 
@@ -147,19 +145,19 @@ async def test_caller_who_left_is_not_woken() -> None:
     """A cancelled wait stays cancelled, and the reports are noted all the same."""
     delivery = delivery_of(1, completed := Completed())
     delivery.waiter.cancel()
-    delivery.reporter(0)(None, report(0, 0, 1))
+    delivery.reported(0, None, report(0, 0, 1))
     delivery.wake()
     assert (True, [delivery]) == (delivery.waiter.cancelled(), completed)
 
 
 async def test_reports_may_be_read_while_they_come_in() -> None:
-    """A reader on the loop sees each record either pending or told, while another thread reports."""
+    """A reader on the loop sees each record either pending or told, while a producer that is closed reports."""
     records = 1000
     delivery = delivery_of(records, completed := Completed())
 
     def report_all() -> None:
         for index in range(records):
-            delivery.reporter(index)(None, report(0, index, 1))
+            delivery.reported(index, None, report(0, index, 1))
 
     thread = threading.Thread(target=report_all)
     thread.start()
