@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.message import DecodeError
 
 from twinpost.v1 import producer_service_pb2, record_pb2
@@ -76,48 +77,62 @@ def _records(messages: Sequence[record_pb2.Record], limits: Limits) -> list[Reco
                 ),
             )
         )
-    return [_record(index, message, limits.record_headers_max) for index, message in enumerate(messages)]
+    headers_max = limits.record_headers_max
+    records = []
+    for index, message in enumerate(messages):
+        # Each access costs a tenth of a microsecond, and most fields of most records are absent.
+        has = message.HasField
+        headers = message.headers
+        records.append(
+            Record(
+                message.value or (b"" if has("value") else None),
+                message.topic,
+                message.key if has("key") else None,
+                message.partition if has("partition") else None,
+                message.timestamp if has("timestamp") else None,
+                _headers(index, headers, headers_max) if headers else None,
+            )
+        )
+    return records
 
 
-def _record(index: int, message: record_pb2.Record, headers_max: int) -> Record:
-    has = message.HasField
-    headers = message.headers
-    if headers and (problem := headers_problem(len(headers), headers_max)):
+def _headers(index: int, headers: Sequence[record_pb2.Header], headers_max: int) -> list[Header]:
+    if problem := headers_problem(len(headers), headers_max):
         violation = Violation(f"[{index}].headers", problem)
         raise RequestFailed(Failure.of_violations(Reason.INVALID_RECORD, (violation,)))
-    return Record(
-        message.value if has("value") else None,
-        message.topic,
-        message.key if has("key") else None,
-        message.partition if has("partition") else None,
-        message.timestamp if has("timestamp") else None,
-        [Header(header.key, header.value if header.HasField("value") else None) for header in headers] or None,
-    )
+    return [Header(header.key, header.value if header.HasField("value") else None) for header in headers]
 
 
 def encode_response(outcomes: Sequence[Outcome]) -> bytes:
     """Return the serialized `ProduceResponse` with one result per outcome, in order."""
-    return producer_service_pb2.ProduceResponse(results=map(_result, outcomes)).SerializeToString()
+    response = producer_service_pb2.ProduceResponse()
+    _add_results(response.results, outcomes)
+    return response.SerializeToString()
 
 
 def encode_step(sequence: int, outcomes: Sequence[Outcome]) -> bytes:
     """Return the serialized `ProduceStreamResponse` for the step `sequence`."""
-    results = map(_result, outcomes)
-    return producer_service_pb2.ProduceStreamResponse(sequence=sequence, results=results).SerializeToString()
+    response = producer_service_pb2.ProduceStreamResponse(sequence=sequence)
+    _add_results(response.results, outcomes)
+    return response.SerializeToString()
 
 
-def _result(outcome: Outcome) -> record_pb2.RecordResult:
-    if isinstance(outcome, Failure):
-        return record_pb2.RecordResult(
-            error=record_pb2.RecordError(
-                reason=record_pb2.ErrorReason.Value(f"ERROR_REASON_{outcome.reason}"),
-                message=outcome.message,
-                retriable=outcome.retriable,
-                delivered=_DELIVERED[outcome.delivered],
-            )
-        )
-    return record_pb2.RecordResult(
-        metadata=record_pb2.RecordMetadata(
-            topic=outcome.topic, partition=outcome.partition, offset=outcome.offset, timestamp=outcome.timestamp
-        )
-    )
+def _add_results(
+    results: RepeatedCompositeFieldContainer[record_pb2.RecordResult], outcomes: Sequence[Outcome]
+) -> None:
+    # Filled in place: a message that is built first and then put into another costs four times as much.
+    add = results.add
+    for outcome in outcomes:
+        result = add()
+        if isinstance(outcome, Failure):
+            error = result.error
+            error.reason = record_pb2.ErrorReason.Value(f"ERROR_REASON_{outcome.reason}")
+            error.message = outcome.message
+            error.retriable = outcome.retriable
+            error.delivered = _DELIVERED[outcome.delivered]
+        else:
+            metadata = result.metadata
+            metadata.topic = outcome.topic
+            metadata.partition = outcome.partition
+            metadata.offset = outcome.offset
+            metadata.timestamp = outcome.timestamp

@@ -38,6 +38,9 @@ class _Message(_LenientMessage, gc=False, forbid_unknown_fields=True):
     headers: list[_Header] | None = None  # type: ignore[assignment] # as above
 
 
+_MESSAGE_BYTES_MIN: Final = len('{"value":""},')
+
+
 class Decoded(NamedTuple):
     """A body's records, and whether it was one message instead of an array."""
 
@@ -63,9 +66,7 @@ class RestDecoder:
             topic: the topic of the path, or `None` where every message names its own.
             names_checked: whether it is known that no message names a field twice.
         """
-        # A million tiny messages would take long to build, only to be refused.
-        messages_max = self._limits.request_records_max
-        if body.count(b"{") > messages_max and messages_counted(body) > messages_max:
+        if self._too_many(body):
             return None
         try:
             decoded: Any = self._decoder.decode(body)
@@ -84,6 +85,15 @@ class RestDecoder:
                 return None
         return Decoded(records, decoded is not records)
 
+    def _too_many(self, body: bytes) -> bool:
+        """Return whether `body` holds more messages than it may, which would take long to build for nothing."""
+        messages_max = self._limits.request_records_max
+        return (
+            len(body) > messages_max * _MESSAGE_BYTES_MIN
+            and body.count(b"{") > messages_max
+            and messages_counted(body) > messages_max
+        )
+
     def explain(self, body: bytes, topic: str | None) -> Failure | None:
         """Return everything that is wrong with a `body` that `decode` did not take, or `None` where nothing is.
 
@@ -101,9 +111,14 @@ def _may_name_twice(body: bytes, records: list[Any]) -> bool:
     whole text can look like a name.) What this does not see is a name that is repeated in another spelling, with one of
     its letters escaped: then the last one counts.
     """
-    headers = 0
-    if b'"headers"' in body:
-        headers = sum(len(record.headers) for record in records if record.headers)
+    colons = body.count(b":")
+    if colons == len(records):
+        # One colon a message is one name a message.
+        return False
+    headers = sum(len(record.headers) for record in records if record.headers)
+    # One at least for each field that is there: with no colon to spare, none is there twice.
+    if colons == len(records) + 2 * headers + sum(map(_optional_fields, records)):
+        return False
     if body.count(b'"value"') > len(records) + headers:
         return True
     for name, encoded, null in _OPTIONAL_FIELDS:
@@ -114,6 +129,16 @@ def _may_name_twice(body: bytes, records: list[Any]) -> bool:
             if count > len(records) + in_headers or (count > present and count > present + len(null.findall(body))):
                 return True
     return False
+
+
+def _optional_fields(record: Record) -> int:
+    return (
+        (record.topic is not None)
+        + (record.key is not None)
+        + (record.partition is not None)
+        + (record.timestamp is not None)
+        + (record.headers is not None)
+    )
 
 
 _OPTIONAL_FIELDS: Final = tuple(

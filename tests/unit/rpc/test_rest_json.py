@@ -104,9 +104,9 @@ class TestDecode:
 
     def test_text_that_looks_like_a_name_passes_after_the_slow_reading(self) -> None:
         """A doubt is not a fault."""
-        body = b'{"value":"key"}'
+        body = b'{"value":"key","key":"a:"}'
         assert (None, None) == (STRICT.decode(body, "t"), STRICT.explain(body, "t"))
-        assert [("key", "t", None, None, None, [])] == fields(STRICT.decode(body, "t", names_checked=True))
+        assert [("key", "t", "a:", None, None, [])] == fields(STRICT.decode(body, "t", names_checked=True))
 
     def test_ordinary_bodies_need_no_slow_reading(self) -> None:
         """Neither absent nor null nor repeated fields of different messages raise a doubt."""
