@@ -86,6 +86,7 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
             guard,
             limits,
             request_timeout_s=timeouts.request_timeout_s,
+            stream_age_max_s=timeouts.connection_age_max_s,
         )
         server = open_server(
             socket,

@@ -199,6 +199,13 @@ class TimeoutSettings(Section):
     idle_timeout_s: Annotated[float, Field(ge=1, le=86_400)] = Field(
         300.0, description="How long a connection may stay idle."
     )
+    connection_age_max_s: Annotated[float, Field(ge=1, le=604_800)] = Field(
+        1800.0,
+        description=("How old a connection or gRPC stream gets before its caller is asked to make a new one."),
+    )
+    keepalive_interval_s: Annotated[float, Field(ge=1, le=3600)] = Field(
+        60.0, description="How often an HTTP/2 caller is asked whether it is still there."
+    )
     drain_grace_s: Annotated[float, Field(ge=0, le=300)] = Field(
         1.0,
         description="How long a stopping worker still takes requests; below 1, Envoy may not have seen it leave.",

@@ -136,7 +136,13 @@ def _set_timeouts(document: Document, timeouts: TimeoutSettings) -> None:
     answer_timeout_s = timeouts.request_timeout_s + ANSWER_MARGIN_S
     document.replace((*_HTTP, "request_timeout"), _duration(timeouts.body_timeout_s))
     document.replace((*_HTTP, "stream_idle_timeout"), _duration(timeouts.idle_timeout_s))
-    document.replace((*_HTTP, "common_http_protocol_options", "idle_timeout"), _duration(timeouts.idle_timeout_s))
+    connection: Path = (*_HTTP, "common_http_protocol_options")
+    document.replace((*connection, "idle_timeout"), _duration(timeouts.idle_timeout_s))
+    document.replace((*connection, "max_connection_duration"), _duration(timeouts.connection_age_max_s))
+    document.replace(
+        (*_HTTP, "http2_protocol_options", "connection_keepalive", "interval"),
+        _duration(timeouts.keepalive_interval_s),
+    )
     # Longer than body and answer may take together, so that it never speaks before the others.
     idle_timeout_s = timeouts.body_timeout_s + answer_timeout_s + 2 * ANSWER_MARGIN_S
     for name in ("rest", "grpc-unary"):

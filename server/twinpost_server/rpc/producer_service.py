@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
@@ -32,16 +33,19 @@ class ProducerService:
         limits: Limits,
         *,
         request_timeout_s: float,
+        stream_age_max_s: float,
     ) -> None:
         """Serve `produce`, and streams of `open_stream`, to whom `guard` admits.
 
-        `request_timeout_s` is the most that a call, or a step of a stream, may take.
+        `request_timeout_s` is the most that a call, or a step of a stream, may take. A stream older than about
+        `stream_age_max_s` is ended, for its caller to connect anew.
         """
         self._produce = produce
         self._open_stream = open_stream
         self._guard = guard
         self._limits = limits
         self._request_timeout_s = request_timeout_s
+        self._stream_age_max_s = stream_age_max_s
         self._pipelines: set[StepPipeline] = set()
         self._draining = False
 
@@ -65,6 +69,9 @@ class ProducerService:
         metadata = dict(context.invocation_metadata() or ())
         pipeline = StepPipeline(self._open_stream(), self._guard, metadata, self._limits, self._request_timeout_s)
         self._pipelines.add(pipeline)
+        # Spread, so that streams that were opened together are not opened again together.
+        age_s = self._stream_age_max_s * random.uniform(0.9, 1.1)  # noqa: S311 - nothing to guess
+        retirement = asyncio.get_running_loop().call_later(age_s, pipeline.retire)
         try:
             await self._guard.authenticated(metadata)
             # Envoy limits how long a request may take to arrive, up to the first byte of its answer. A stream that is
@@ -77,6 +84,7 @@ class ProducerService:
         except RequestFailed as failed:
             await abort(context, failed.failure)
         finally:
+            retirement.cancel()
             self._pipelines.discard(pipeline)
 
     def drain(self) -> None:

@@ -53,18 +53,18 @@ class StepPipeline:
         self._places = asyncio.Semaphore(_STEPS_MAX)
         self._items: asyncio.Queue[_Item] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
-        self._draining = False
+        self._end: Failure | None = None
 
     async def answers(self, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield the answer to each of `requests`, in order.
 
         Raises:
             RequestFailed: the stream must end, every step that was handed over being answered: credentials withdrawn, a
-                message that cannot be decoded, or a drain.
+                message that cannot be decoded, or an end that was asked for.
         """
-        if self._draining:
+        if self._end is not None:
             # A reader that is cancelled before its first step would never come to say so.
-            raise RequestFailed(_DRAINED)
+            raise RequestFailed(self._end)
         self._reader = asyncio.create_task(self._read(requests))
         try:
             while (item := await self._items.get()) is not None:
@@ -78,8 +78,15 @@ class StepPipeline:
             self._reader.cancel()
 
     def drain(self) -> None:
-        """Read no further; the stream ends once what was handed over is answered."""
-        self._draining = True
+        """Read no further, since the worker is stopping; the stream ends once what was handed over is answered."""
+        self._end_with(_DRAINED)
+
+    def retire(self) -> None:
+        """Read no further, since the stream is old; it ends as for `drain`."""
+        self._end_with(_AGED)
+
+    def _end_with(self, end: Failure) -> None:
+        self._end = end
         if self._reader is not None:
             self._reader.cancel()
 
@@ -92,8 +99,8 @@ class StepPipeline:
                 await self._places.acquire()
                 self._items.put_nowait(await self._handed_over(data))
         except asyncio.CancelledError:
-            # A drain; or the call is over, and nobody waits for the end.
-            end = RequestFailed(_DRAINED)
+            # Asked for; or the call is over, and nobody waits for the end.
+            end = RequestFailed(self._end or _DRAINED)
         except BaseException as error:  # noqa: BLE001 - raised again where the call ends
             end = error
         self._items.put_nowait(end)
@@ -111,5 +118,13 @@ _DRAINED: Final = Failure(
     reason=Reason.SHUTTING_DOWN,
     message=(
         "the gateway is stopping: connect again and go on after the last sequence answered; no later one was written"
+    ),
+)
+
+_AGED: Final = Failure(
+    reason=Reason.SHUTTING_DOWN,
+    message=(
+        "the stream is as old as one may get (timeouts.connection_age_max_s): connect again and go on after the last "
+        "sequence answered; no later one was written"
     ),
 )

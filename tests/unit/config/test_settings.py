@@ -60,6 +60,8 @@ def test_defaults_are_the_documented_ones() -> None:
             "request_timeout_s": 30.0,
             "body_timeout_s": 60.0,
             "idle_timeout_s": 300.0,
+            "connection_age_max_s": 1800.0,
+            "keepalive_interval_s": 60.0,
             "drain_grace_s": 1.0,
             "drain_timeout_s": 10.0,
         },

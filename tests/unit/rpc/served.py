@@ -170,6 +170,7 @@ class Gateway:
         *,
         limits: Limits = LIMITS,
         request_timeout_s: float = 20.0,
+        stream_age_max_s: float = 3600.0,
         unknown_fields: Literal["refuse", "ignore"] = "refuse",
         reflection_enabled: bool = True,
     ) -> AsyncIterator[Gateway]:
@@ -185,6 +186,7 @@ class Gateway:
                 guard,
                 limits,
                 request_timeout_s=request_timeout_s,
+                stream_age_max_s=stream_age_max_s,
             )
             server = open_server(
                 socket,

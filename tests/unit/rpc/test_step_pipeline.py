@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from grpc import StatusCode, aio
@@ -208,6 +209,18 @@ async def test_drain_ends_the_stream_once_it_is_answered(gateway: Gateway) -> No
     refusal = await stream.refusal()
     assert (StatusCode.UNAVAILABLE, "SHUTTING_DOWN") == (refusal.code, refusal.info.reason)
     assert "no" == refusal.info.metadata["delivered"]
+
+
+async def test_old_stream_ends_once_it_is_answered(socket_directory: Path) -> None:
+    """As for a drain: its caller connects anew, perhaps to a replica that was added."""
+    async with Gateway.opened(socket_directory, stream_age_max_s=0.5) as gateway:
+        stream = Stream(gateway)
+        await stream.send(7, b"x")
+        assert 7 == (await stream.answer()).sequence
+        refusal = await stream.refusal()
+    assert (StatusCode.UNAVAILABLE, "SHUTTING_DOWN") == (refusal.code, refusal.info.reason)
+    assert ("no", "true") == (refusal.info.metadata["delivered"], refusal.info.metadata["retriable"])
+    assert "connection_age_max_s" in refusal.details
 
 
 async def test_stream_opened_during_the_drain_is_sent_away(gateway: Gateway) -> None:
