@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check lint types layers contract repo test format generate docs floor baseline lock wheel clean
+.PHONY: help run check lint types layers contract repo test format generate bench docs floor baseline lock wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test: $(READY) ## Run every test but the slow suites (faults, hostile, fuzz) and
 
 test-%: $(READY) ## Run one suite, e.g. `make test-unit`, `make test-faults`; ARGS= are pytest's
 	@$(BIN)/pytest tests/$* $(ARGS)
+
+bench: $(READY) ## Measure twinpost side by side with what it is measured against (ARGS='--only rest-array-100 --rounds 3')
+	@$(BIN)/python -m bench $(ARGS)
 
 format: $(READY) ## Rewrite the sources in the one style
 	@$(BIN)/ruff check --fix

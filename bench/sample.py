@@ -1,0 +1,54 @@
+"""A sample: what came of one load on one system in one round."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Sample"]
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one load on one system in one round, as the file of results holds it.
+
+    Attributes:
+        requests: good answers within `seconds`.
+        records: the records in them.
+        rate_per_s: how many requests a second were to be sent, or None where callers sent as fast as they got answers.
+        cpu_s: processor time, user and system, that each part of the system took meanwhile.
+        rss_bytes: the most memory that each part held meanwhile, as seen by looking again and again.
+        latency_us: from the moment a request was to be sent to its answer, in microseconds: `p50`, `p99` and so on.
+        errors: answers that were not good, with the first of them in `error`.
+    """
+
+    case: str
+    system: str
+    round: int
+    requests: int
+    records: int
+    seconds: float
+    rate_per_s: float | None = None
+    cpu_s: dict[str, float]
+    rss_bytes: dict[str, int]
+    latency_us: dict[str, float]
+    errors: int = 0
+    error: str = ""
+
+    @property
+    def requests_per_s(self) -> float:
+        """Good answers each second."""
+        return self.requests / self.seconds
+
+    @property
+    def records_per_s(self) -> float:
+        """Records in good answers each second."""
+        return self.records / self.seconds
+
+    @property
+    def cpu_us_per_record(self) -> float:
+        """Processor time of the whole system for each record, in microseconds; infinite where there was none."""
+        return sum(self.cpu_s.values()) * 1e6 / self.records if self.records else float("inf")
+
+    @property
+    def cpu_us_per_request(self) -> float:
+        """Processor time of the whole system for each request, in microseconds; infinite where there was none."""
+        return sum(self.cpu_s.values()) * 1e6 / self.requests if self.requests else float("inf")
