@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check lint types layers contract repo test format generate bench docs floor baseline lock wheel clean
+.PHONY: help run check lint types layers contract repo test format generate bench bench-smoke docs floor baseline lock wheel clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## Run a gateway to try out, with a broker of its own (PORT=, KAFKA=host:port, KAFKA_PORT=, WORKERS=)
 	@$(BIN)/python -m tools.foreground $(BIN)/twinpost dev \
@@ -47,7 +47,10 @@ test-%: $(READY) ## Run one suite, e.g. `make test-unit`, `make test-faults`; AR
 	@$(BIN)/pytest tests/$* $(ARGS)
 
 bench: $(READY) ## Measure twinpost side by side with what it is measured against (ARGS='--only rest-array-100 --rounds 3')
-	@$(BIN)/python -m bench $(ARGS)
+	@BENCH_COMMAND="make $@$(if $(ARGS), ARGS='$(ARGS)')" $(BIN)/python -m bench $(ARGS)
+
+bench-smoke: $(READY) ## Measure in short what the targets are about
+	@BENCH_COMMAND="make $@$(if $(ARGS), ARGS='$(ARGS)')" $(BIN)/python -m bench --smoke $(ARGS)
 
 format: $(READY) ## Rewrite the sources in the one style
 	@$(BIN)/ruff check --fix

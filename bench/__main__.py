@@ -2,69 +2,77 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
 
-from bench.cases import chosen
-from bench.cluster import cluster
-from bench.go_program import GoMissing, built
-from bench.load_generator import LoadGenerator, Timing
+from bench.cases import SMOKE, chosen
+from bench.cluster import Cluster
+from bench.go_program import CACHE, GoMissing
+from bench.load_generator import LoadGenerator
+from bench.load_program import Timing
 from bench.machine import this_machine
 from bench.report import Report
 from bench.results import DIRECTORY, Results, today
 from bench.run import Run
-from bench.systems.floor import Floor
-from bench.systems.raw import Raw
-from bench.systems.system import System
-from bench.systems.twinpost import Twinpost
+from bench.starts import STARTED, starts
+from bench.systems.catalog import Catalog
 
-_HERE = Path(__file__).parent
-_TOPIC = "bench"
-_COLUMNS = 140
+_COLUMNS: Final = 150
+_ROUNDS: Final = 5
+_FULL: Final = Timing(warm_up_s=0.7, measure_s=2.5)
+_SMOKE: Final = Timing(warm_up_s=0.5, measure_s=1.0)
+_SMOKE_ROUNDS: Final = 2
 
 
-@click.command()
-@click.option("--only", multiple=True, help="Cases whose names hold this; may be given again.")
-@click.option("--system", "systems", multiple=True, help="These systems only; may be given again.")
-@click.option("--rounds", default=5, show_default=True)
-@click.option("--warm-up-s", default=1.0, show_default=True)
-@click.option("--measure-s", default=3.0, show_default=True)
-def main(only: tuple[str, ...], systems: tuple[str, ...], rounds: int, warm_up_s: float, measure_s: float) -> None:
-    """Measure twinpost side by side with what it is measured against."""
-    console = Console(width=_COLUMNS)
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="Cases whose names begin with NAME; NAME$ is the whole name."
+)
+@click.option("--system", "systems", multiple=True, metavar="NAME", help="This system only.")
+@click.option("--rounds", type=click.IntRange(min=1), help=f"Rounds of each case.  [default: {_ROUNDS}]")
+@click.option("--measure-s", type=click.FloatRange(min=0.1), help=f"Seconds of each.  [default: {_FULL.measure_s}]")
+@click.option("--smoke", is_flag=True, help="What the targets need, short: two minutes instead of half an hour.")
+def main(
+    only: tuple[str, ...], systems: tuple[str, ...], rounds: int | None, measure_s: float | None, *, smoke: bool
+) -> None:
+    """Measure twinpost side by side with what it is measured against, and tell the ratios.
+
+    --only and --system may be given again. What is not the whole is kept aside, and never among the results that the
+    documents are made from.
+    """
+    console = Console(width=None if sys.stdout.isatty() else _COLUMNS)
     report = Report(console)
     try:
-        load = LoadGenerator(built(_HERE / "load", ".", "load"))
+        generator = LoadGenerator()
     except GoMissing as error:
         raise click.ClickException(str(error)) from None
-    results = Results(date=today(), command=shlex.join(["bench", *sys.argv[1:]]), machine=this_machine())
-    timing = Timing(warm_up_s=warm_up_s, measure_s=measure_s)
-    with tempfile.TemporaryDirectory(prefix="twinpost-bench-") as scratch:
-        directory = Path(scratch)
-        kafka = cluster(directory)
-        try:
-            kafka.create_topic(_TOPIC, partitions=4)
-
-            def fresh(name: str) -> Path:
-                return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=directory))
-
-            servers = kafka.bootstrap_servers
-            factories: dict[str, Callable[[], System]] = {
-                "twinpost": lambda: Twinpost(load, fresh("twinpost"), bootstrap_servers=servers, topic=_TOPIC),
-                "floor": lambda: Floor(load, fresh("floor"), topic=_TOPIC),
-                "raw": lambda: Raw(bootstrap_servers=servers, topic=_TOPIC),
-            }
-            Run(factories, results, timing, rounds=rounds).measure(chosen(only, systems), report.sample)
-        finally:
-            kafka.close()
+    whole = not (only or systems or rounds or measure_s or smoke)
+    timing = _SMOKE if smoke else _FULL
+    timing = Timing(warm_up_s=timing.warm_up_s, measure_s=measure_s or timing.measure_s)
+    rounds = rounds or (_SMOKE_ROUNDS if smoke else _ROUNDS)
+    cases = chosen(only or (SMOKE if smoke else ()), systems)
+    results = Results(date=today(), command=_command(), machine=this_machine())
+    with tempfile.TemporaryDirectory(prefix="twinpost-bench-") as scratch, Cluster.running(Path(scratch)) as cluster:
+        catalog = Catalog(
+            generator, Path(scratch), bootstrap_servers=cluster.bootstrap_servers, topic=cluster.topic.name
+        )
+        if whole:
+            results.starts = starts(catalog, STARTED, results.unavailable)
+        Run(catalog, cluster, results, timing, rounds=rounds).measure(cases, report.sample)
     report.summary(results)
-    console.print(f"every sample: {results.write(DIRECTORY)}")
+    console.print(f"every sample: {results.write(DIRECTORY if whole else CACHE)}", soft_wrap=True)
+
+
+def _command() -> str:
+    """Return what was typed: `make` says so, and hands its own arguments on."""
+    return os.environ.get("BENCH_COMMAND") or shlex.join(["python", "-m", "bench", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

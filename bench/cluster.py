@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import psutil
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from bench.usage import Parts
 from tests.brokers.apache_kafka import ApacheKafka
 
-__all__ = ["cluster"]
+__all__ = ["BenchTopic", "Cluster"]
 
 _MIB: Final = 1024**2
+_PARTITIONS: Final = 4
 
 # As in production rather than as in tests: both compiler tiers, and a heap that need not be collected all the time.
 _JAVA_OPTIONS: Final = ("-Xms1g", "-Xmx1g", "-XX:+UseG1GC")
@@ -23,12 +31,55 @@ _SETTINGS: Final = {
 }
 
 
-def cluster(directory: Path) -> ApacheKafka:
-    """Start the broker with its files in `directory`, and return it once it answers.
+class BenchTopic:
+    """The topic that every system writes to.
 
-    Raises:
-        TimeoutError: it did not answer in time.
+    Attributes:
+        name: the topic's.
     """
-    home = directory / "kafka"
-    home.mkdir()
-    return ApacheKafka(home, settings=_SETTINGS, java_options=_JAVA_OPTIONS)
+
+    name = "bench"
+
+    def __init__(self, kafka: ApacheKafka) -> None:
+        """Create it."""
+        self._kafka = kafka
+        kafka.create_topic(self.name, partitions=_PARTITIONS)
+
+    def written(self) -> int:
+        """Return how many records were written to it so far."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call] # the client's stubs leave it out
+        places = {TopicPartition(self.name, number): latest for number in range(_PARTITIONS)}
+        asked = self._kafka.client.admin.list_offsets(places)
+        return sum(future.result().offset for future in asked.values())
+
+
+class Cluster:
+    """A broker with the topic of the benchmark.
+
+    Attributes:
+        bootstrap_servers: its address.
+        processes: its process, as what runs beside a system.
+        topic: the topic.
+    """
+
+    def __init__(self, kafka: ApacheKafka) -> None:
+        """Make the topic on `kafka`."""
+        self.bootstrap_servers = kafka.bootstrap_servers
+        self.processes: Parts = {"kafka": [psutil.Process(node.process.pid) for node in kafka.nodes.values()]}
+        self.topic = BenchTopic(kafka)
+
+    @classmethod
+    @contextmanager
+    def running(cls, directory: Path) -> Iterator[Cluster]:
+        """Run the broker with its files in `directory` until the end of the block.
+
+        Raises:
+            TimeoutError: it did not answer in time.
+        """
+        home = directory / "kafka"
+        home.mkdir()
+        kafka = ApacheKafka(home, settings=_SETTINGS, java_options=_JAVA_OPTIONS)
+        try:
+            yield cls(kafka)
+        finally:
+            kafka.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from bench.case import Case, Protocol
-from bench.load_generator import Order, Timing
+from bench.load_program import Order, Timing
 from twinpost.v1 import producer_service_pb2, record_pb2
 
-__all__ = ["STREAM_WINDOW", "twinpost_order", "value"]
+__all__ = ["STREAM_WINDOW", "rest_body", "twinpost_order", "value"]
 
 STREAM_WINDOW = 32
 """How many steps of one stream are sent before the first of them is answered."""
@@ -20,6 +20,13 @@ def value(length: int) -> str:
     """Return a value of `length` bytes that JSON need not escape."""
     pattern = "The quick brown fox jumps over the lazy dog 0123456789. "
     return (pattern * (length // len(pattern) + 1))[:length]
+
+
+def rest_body(case: Case) -> bytes:
+    """Return the body of a REST request: one message, or an array of them."""
+    message = {"value": value(case.value_bytes)}
+    document = message if case.records == 1 else [message] * case.records
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def twinpost_order(
@@ -46,13 +53,10 @@ def twinpost_order(
 
 def _request(case: Case, topic: str) -> tuple[str, bytes, str, int]:
     """Return the target, the body, what answers hold once per record, and the field of the results."""
-    text = value(case.value_bytes)
-    records = [record_pb2.Record(topic=topic, value=text.encode())] * case.records
+    records = [record_pb2.Record(topic=topic, value=value(case.value_bytes).encode())] * case.records
     match case.protocol:
         case Protocol.REST:
-            message = {"value": text}
-            document = message if case.records == 1 else [message] * case.records
-            return f"/produce/{topic}", json.dumps(document, separators=(",", ":")).encode(), '"offset":', 0
+            return f"/produce/{topic}", rest_body(case), '"offset":', 0
         case Protocol.GRPC_UNARY:
             unary = producer_service_pb2.ProduceRequest(records=records)
             field = producer_service_pb2.ProduceResponse.RESULTS_FIELD_NUMBER

@@ -12,7 +12,7 @@ import msgspec
 from bench.machine import Machine
 from bench.sample import Sample
 
-__all__ = ["DIRECTORY", "Results"]
+__all__ = ["DIRECTORY", "Results", "today"]
 
 DIRECTORY: Final = Path(__file__).parent / "results"
 
@@ -25,6 +25,7 @@ class Results(msgspec.Struct, kw_only=True):
         command: what was typed.
         versions: what each system was, exactly.
         unavailable: systems that could not be had, and why.
+        starts: how long systems took until they were ready, in seconds, each time.
         samples: everything that was measured, in order.
     """
 
@@ -33,6 +34,7 @@ class Results(msgspec.Struct, kw_only=True):
     machine: Machine
     versions: dict[str, str] = {}
     unavailable: dict[str, str] = {}
+    starts: dict[str, list[float]] = {}
     samples: list[Sample] = []
 
     @classmethod

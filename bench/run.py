@@ -5,14 +5,22 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from typing import Final
 
-from bench.case import Case
-from bench.load_generator import LoadFailed, Timing
+import msgspec
+
+from bench.case import Case, Protocol
+from bench.cluster import Cluster
+from bench.load_program import LoadFailed, Outcome, Timing
 from bench.results import Results
 from bench.sample import Sample
+from bench.systems.catalog import Catalog
 from bench.systems.system import System, Unavailable
+from bench.usage import Usage
 
 __all__ = ["Run"]
+
+_BROKER_WARM_UP: Final = Timing(warm_up_s=0, measure_s=4)
 
 Listener = Callable[[Sample], None]
 
@@ -20,11 +28,10 @@ Listener = Callable[[Sample], None]
 class Run:
     """Measures cases and collects their samples in `results`."""
 
-    def __init__(
-        self, factories: Mapping[str, Callable[[], System]], results: Results, timing: Timing, *, rounds: int
-    ) -> None:
-        """Measure `rounds` rounds of each case, on systems that `factories` make."""
-        self._factories = factories
+    def __init__(self, catalog: Catalog, cluster: Cluster, results: Results, timing: Timing, *, rounds: int) -> None:
+        """Measure `rounds` rounds of each case, on systems of `catalog`, which write to `cluster`."""
+        self._catalog = catalog
+        self._cluster = cluster
         self._results = results
         self._timing = timing
         self._rounds = rounds
@@ -35,6 +42,7 @@ class Run:
         Systems are started when a case needs them, and those that it does not need are stopped first: an idle system
         is not quite idle.
         """
+        self._warm_up_broker()
         running: dict[str, System] = {}
         with ExitStack() as stack:
             for case in cases:
@@ -45,9 +53,15 @@ class Run:
                         self._start(name, running, stack)
                 self._measure(case, running, listener)
 
+    def _warm_up_broker(self) -> None:
+        """Load the broker until its hottest code is compiled: else the first system would pay for that."""
+        case = Case(name="warm-up", systems=("raw",), protocol=Protocol.REST, connections=2)
+        raw = self._catalog.start("raw")
+        raw.load(case, _BROKER_WARM_UP, rate_per_s=None).run(raw.parts, {})
+
     def _start(self, name: str, running: dict[str, System], stack: ExitStack) -> None:
         try:
-            system = self._factories[name]()
+            system = self._catalog.start(name)
         except Unavailable as error:
             self._results.unavailable[name] = str(error)
             return
@@ -66,24 +80,16 @@ class Run:
 
     def _sample(self, case: Case, name: str, system: System, number: int) -> Sample:
         rate_per_s = self._rate_per_s(case, name)
+        load = system.load(case, self._timing, rate_per_s=rate_per_s)
+        written_before = self._cluster.topic.written()
         try:
-            outcome, usage = system.measure(case, self._timing, rate_per_s=rate_per_s)
+            outcome, usage = load.run(system.parts, self._cluster.processes)
         except LoadFailed as error:
-            return Sample(
-                case=case.name,
-                system=name,
-                round=number,
-                rate_per_s=rate_per_s,
-                requests=0,
-                records=0,
-                seconds=self._timing.measure_s,
-                cpu_s={},
-                rss_bytes={},
-                latency_us={},
-                errors=1,
-                error=str(error),
+            outcome = Outcome(
+                requests=0, records=0, seconds=self._timing.measure_s, latency_us={}, errors=1, error=str(error)
             )
-        return Sample(
+            usage = Usage({}, {})
+        sample = Sample(
             case=case.name,
             system=name,
             round=number,
@@ -92,16 +98,22 @@ class Run:
             records=outcome.records,
             seconds=outcome.seconds,
             cpu_s=usage.cpu_s,
+            beside_cpu_s=usage.beside_cpu_s,
             rss_bytes=usage.rss_bytes,
             latency_us=outcome.latency_us,
             errors=outcome.errors,
             error=outcome.error,
         )
+        written = self._cluster.topic.written() - written_before
+        if system.stores and written < outcome.records:
+            lost = f"{outcome.records} records were acknowledged and {written} are in the topic"
+            return msgspec.structs.replace(sample, errors=sample.errors + 1, error=lost)
+        return sample
 
     def _rate_per_s(self, case: Case, name: str) -> float | None:
         if case.rate is None:
             return None
         if case.rate.of_top is None:
             return case.rate.requests_per_s
-        top = statistics.median(s.requests_per_s for s in self._results.of(case.rate.of_case, name).values())
-        return round(case.rate.of_top * top, 1)
+        answered = self._results.of(case.rate.of_case, name).values()
+        return round(case.rate.of_top * statistics.median(sample.requests_per_s for sample in answered), 1)

@@ -13,8 +13,10 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         requests: good answers within `seconds`.
         records: the records in them.
-        rate_per_s: how many requests a second were to be sent, or None where callers sent as fast as they got answers.
+        rate_per_s: how many requests a second were to be sent; None where callers sent as fast as they got answers.
         cpu_s: processor time, user and system, that each part of the system took meanwhile.
+        beside_cpu_s: what else took processor time meanwhile: the broker, the load generator, and everything else on
+            the machine (`others`), which should be next to nothing.
         rss_bytes: the most memory that each part held meanwhile, as seen by looking again and again.
         latency_us: from the moment a request was to be sent to its answer, in microseconds: `p50`, `p99` and so on.
         errors: answers that were not good, with the first of them in `error`.
@@ -28,6 +30,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     rate_per_s: float | None = None
     cpu_s: dict[str, float]
+    beside_cpu_s: dict[str, float]
     rss_bytes: dict[str, int]
     latency_us: dict[str, float]
     errors: int = 0

@@ -5,44 +5,51 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from typing import Final
 
 import psutil
 
-__all__ = ["Parts", "Usage", "measured_cpu_s"]
+__all__ = ["OTHERS", "Parts", "Usage"]
 
 Parts = Mapping[str, Sequence[psutil.Process]]
 """The processes of each part of a system, by the part's name."""
 
-_LOOK_AGAIN_S = 0.2
+OTHERS: Final = "others"
+"""Everything else that the machine does, among what runs beside a system."""
+
+_LOOK_AGAIN_S: Final = 0.2
 
 
-@dataclass
 class Usage:
-    """What the parts of a system use, from `begin` to `end`. Call from one thread.
+    """What a system uses, and what is used beside it.
 
     Attributes:
-        cpu_s: processor time of each part from `begin` to `end`.
-        rss_bytes: the most memory of each part so far, taken several times a second.
+        cpu_s: processor time of each part of the system from `begin` to `end`, its ended children included.
+        beside_cpu_s: the same of what runs beside it, and of everything else on the machine: on a quiet one next to
+            nothing.
+        rss_bytes: the most memory of each part, looked at several times a second while it was watched.
     """
 
-    parts: Parts
-    cpu_s: dict[str, float] = field(default_factory=dict)
-    rss_bytes: dict[str, int] = field(default_factory=dict)
-    _before: dict[str, float] = field(default_factory=dict)
-    _ended: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, parts: Parts, beside: Parts) -> None:
+        """Prepare to measure `parts` and what runs `beside` them."""
+        self._parts = parts
+        self._beside = beside
+        self._before: dict[str, float] = {}
+        self._busy_before_s = 0.0
+        self.cpu_s: dict[str, float] = {}
+        self.beside_cpu_s: dict[str, float] = {}
+        self.rss_bytes: dict[str, int] = {}
 
-    @classmethod
     @contextmanager
-    def watched(cls, parts: Parts) -> Iterator[Usage]:
-        """Watch the memory of `parts` until the end of the block."""
-        usage = cls(parts)
-        watcher = threading.Thread(target=usage._watch)
+    def watched(self) -> Iterator[None]:
+        """Watch the memory until the end of the block."""
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(ended,))
         watcher.start()
         try:
-            yield usage
+            yield
         finally:
-            usage._ended.set()
+            ended.set()
             watcher.join()
 
     def begin(self) -> None:
@@ -51,7 +58,8 @@ class Usage:
         Raises:
             psutil.NoSuchProcess: a process has ended.
         """
-        self._before = {part: measured_cpu_s(processes) for part, processes in self.parts.items()}
+        self._busy_before_s = _busy_s()
+        self._before = self._taken_s()
 
     def end(self) -> None:
         """Tell the processor times from those at `begin`.
@@ -59,26 +67,34 @@ class Usage:
         Raises:
             psutil.NoSuchProcess: a process has ended.
         """
-        after = {part: measured_cpu_s(processes) for part, processes in self.parts.items()}
-        self.cpu_s = {part: after[part] - self._before[part] for part in after}
+        spent = {name: after - self._before[name] for name, after in self._taken_s().items()}
+        self.cpu_s = {part: spent[part] for part in self._parts}
+        self.beside_cpu_s = {name: spent[name] for name in self._beside}
+        others_s = _busy_s() - self._busy_before_s - sum(spent.values())
+        # Clocks of a hundredth of a second, read one after the other, may leave a little less than nothing.
+        self.beside_cpu_s[OTHERS] = max(0.0, round(others_s, 2))
 
-    def _watch(self) -> None:
+    def _taken_s(self) -> dict[str, float]:
+        return {name: _cpu_s(processes) for name, processes in {**self._beside, **self._parts}.items()}
+
+    def _watch(self, ended: threading.Event) -> None:
         while True:
-            for part, processes in self.parts.items():
+            for part, processes in self._parts.items():
                 held = sum(_rss_bytes(process) for process in processes)
                 self.rss_bytes[part] = max(held, self.rss_bytes.get(part, 0))
-            if self._ended.wait(_LOOK_AGAIN_S):
+            if ended.wait(_LOOK_AGAIN_S):
                 return
 
 
-def measured_cpu_s(processes: Sequence[psutil.Process]) -> float:
-    """Return the processor time that `processes`, and children of theirs that have ended, have taken so far.
-
-    Raises:
-        psutil.NoSuchProcess: one of them has ended.
-    """
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
     times = [process.cpu_times() for process in processes]
     return sum(time.user + time.system + time.children_user + time.children_system for time in times)
+
+
+def _busy_s() -> float:
+    """Return the processor time that the machine has spent, or lost to other machines, so far."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + times.irq + times.softirq + times.nice + times.steal)
 
 
 def _rss_bytes(process: psutil.Process) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from bench.case import Case
-from bench.load_generator import LoadGenerator, Outcome, Timing
+from bench.load_generator import LoadGenerator
+from bench.load_program import Load, Timing
 from bench.requests import twinpost_order
 from bench.systems.child import Child, answers
-from bench.usage import Parts, Usage
+from bench.usage import Parts
 from tests.brokers.ports import LOOPBACK, free_port
 from tests.gateway.users import MYUSER
 from twinpost_server.config.settings import AuthSettings, KafkaSettings, ListenSettings, Settings
@@ -23,9 +25,11 @@ __all__ = ["Floor"]
 class Floor:
     """Envoy with the configuration that twinpost gives it, and one process of grpc.aio behind it."""
 
-    def __init__(self, load: LoadGenerator, directory: Path, *, topic: str) -> None:
+    stores = False
+
+    def __init__(self, generator: LoadGenerator, directory: Path, *, topic: str) -> None:
         """Start both; `directory` is an empty one for their files."""
-        self._load = load
+        self._generator = generator
         self._topic = topic
         self._port = free_port()
         # Paths of sockets are short, and `directory` may lie deep.
@@ -39,6 +43,7 @@ class Floor:
         configuration = directory / "envoy.yaml"
         configuration.write_text(render(settings, run_dir), encoding="utf-8")
         socket = run_dir / "worker-0.sock"
+        start = time.perf_counter()
         self._server = Child(
             [sys.executable, "-m", "bench.systems.floor_server", socket], log_file=directory / "floor-server.log"
         )
@@ -58,6 +63,7 @@ class Floor:
         except BaseException:
             self.close()
             raise
+        self.start_s = time.perf_counter() - start
 
     @property
     def version(self) -> str:
@@ -69,8 +75,8 @@ class Floor:
         """Its processes."""
         return {"server": [self._server.process], "envoy": [self._envoy.process]}
 
-    def measure(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> tuple[Outcome, Usage]:
-        """Put the load of `case` on it; see `System`."""
+    def load(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> Load:
+        """Return the load of `case`; see `System`."""
         order = twinpost_order(
             case,
             timing,
@@ -79,7 +85,7 @@ class Floor:
             topic=self._topic,
             authorization=MYUSER.authorization,
         )
-        return self._load.run(order, self.parts)
+        return self._generator.load(order)
 
     def close(self) -> None:
         """End its processes."""

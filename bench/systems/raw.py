@@ -8,13 +8,10 @@ import confluent_kafka
 import msgspec
 
 from bench.case import Case
-from bench.load_generator import Outcome, Timing, measured
+from bench.load_program import Load, Timing
 from bench.systems.raw_producer import RawOrder
-from bench.usage import Usage
 
 __all__ = ["Raw"]
-
-_PATIENCE_S = 60.0
 
 
 class Raw:
@@ -24,18 +21,23 @@ class Raw:
     is as many records as the client takes. There is no rate.
     """
 
+    stores = True
+
     def __init__(self, *, bootstrap_servers: str, topic: str) -> None:
         """Produce to `topic` of the cluster at `bootstrap_servers`."""
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
+
+    parts = None
+    start_s = 0.0
 
     @property
     def version(self) -> str:
         """What it is, exactly."""
         return f"confluent-kafka {confluent_kafka.version()}, librdkafka {confluent_kafka.libversion()[0]}"
 
-    def measure(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> tuple[Outcome, Usage]:
-        """Produce values as long as those of `case`; see `System`."""
+    def load(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> Load:
+        """Return the program that produces values as long as those of `case`; see `System`."""
         assert rate_per_s is None
         order = RawOrder(
             bootstrap_servers=self._bootstrap_servers,
@@ -45,11 +47,10 @@ class Raw:
             warm_up_s=timing.warm_up_s,
             measure_s=timing.measure_s,
         )
-        return measured(
-            [sys.executable, "-m", "bench.systems.raw_producer"],
-            msgspec.json.encode(order),
-            lambda process: {"server": [process]},
-            timeout_s=timing.warm_up_s + timing.measure_s + _PATIENCE_S,
+        return Load(
+            command=[sys.executable, "-m", "bench.systems.raw_producer"],
+            told=msgspec.json.encode(order),
+            lasts_s=timing.warm_up_s + timing.measure_s,
         )
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
-from bench.load_generator import Outcome
+from bench.load_program import Outcome
 from bench.requests import value
 
 __all__ = ["RawOrder"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from bench.case import Case
-from bench.load_generator import Outcome, Timing
-from bench.usage import Usage
+from bench.load_program import Load, Timing
+from bench.usage import Parts
 
 __all__ = ["System", "Unavailable"]
 
@@ -19,15 +19,23 @@ class System(Protocol):
     """Something that takes records, running."""
 
     @property
+    def start_s(self) -> float:
+        """How long it took from its start until it was ready."""
+
+    @property
+    def stores(self) -> bool:
+        """Whether what it acknowledges is in the topic."""
+
+    @property
     def version(self) -> str:
         """What it is, exactly."""
 
-    def measure(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> tuple[Outcome, Usage]:
-        """Put the load of `case` on it, at `rate_per_s` requests a second where that is not None.
+    @property
+    def parts(self) -> Parts | None:
+        """Its processes as they are now; None where the program of each load is the system as well."""
 
-        Raises:
-            LoadFailed: the load could not be put on, or a process of the system ended under it.
-        """
+    def load(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> Load:
+        """Return the load of `case`, at `rate_per_s` requests a second where that is not None."""
 
     def close(self) -> None:
         """End its processes."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from bench.case import Case
-from bench.load_generator import LoadGenerator, Outcome, Timing
+from bench.load_generator import LoadGenerator
+from bench.load_program import Load, Timing
 from bench.requests import twinpost_order
-from bench.usage import Parts, Usage
+from bench.usage import Parts
 from tests.gateway.process import Gateway
 from tests.gateway.users import MYUSER, write_users_file
 from twinpost_server import __version__
@@ -20,20 +23,22 @@ __all__ = ["Twinpost"]
 class Twinpost:
     """A gateway in front of the cluster at `bootstrap_servers`."""
 
+    stores = True
+
     def __init__(
-        self, load: LoadGenerator, directory: Path, *, bootstrap_servers: str, topic: str, workers: int = 1
+        self, generator: LoadGenerator, directory: Path, *, bootstrap_servers: str, topic: str, workers: int = 1
     ) -> None:
         """Start it in the empty directory `directory`, with `workers` workers, and wait until it is ready."""
-        self._load = load
+        self._generator = generator
         self._topic = topic
-        self._gateway = Gateway.serve(
-            directory,
-            {
-                "kafka": {"bootstrap_servers": bootstrap_servers},
-                "auth": {"users_file": str(write_users_file(directory))},
-                "workers": {"count": workers},
-            },
-        )
+        settings: dict[str, dict[str, Any]] = {
+            "kafka": {"bootstrap_servers": bootstrap_servers},
+            "auth": {"users_file": str(write_users_file(directory))},
+            "workers": {"count": workers},
+        }
+        start = time.perf_counter()
+        self._gateway = Gateway.serve(directory, settings)
+        self.start_s = time.perf_counter() - start
 
     @property
     def version(self) -> str:
@@ -52,8 +57,8 @@ class Twinpost:
             "envoy": envoys,
         }
 
-    def measure(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> tuple[Outcome, Usage]:
-        """Put the load of `case` on it; see `System`."""
+    def load(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> Load:
+        """Return the load of `case`; see `System`."""
         order = twinpost_order(
             case,
             timing,
@@ -62,7 +67,7 @@ class Twinpost:
             topic=self._topic,
             authorization=MYUSER.authorization,
         )
-        return self._load.run(order, self.parts)
+        return self._generator.load(order)
 
     def close(self) -> None:
         """End its processes."""
