@@ -33,7 +33,7 @@ _SMOKE_ROUNDS: Final = 2
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--only", multiple=True, metavar="NAME", help="Cases whose names begin with NAME; NAME$ is the whole name."
+    "--only", multiple=True, metavar="NAME", help="Cases whose names begin with NAME; =NAME is the whole of it."
 )
 @click.option("--system", "systems", multiple=True, metavar="NAME", help="This system only.")
 @click.option("--rounds", type=click.IntRange(min=1), help=f"Rounds of each case.  [default: {_ROUNDS}]")

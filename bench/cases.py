@@ -102,13 +102,13 @@ CASES: Final = (
 )
 
 SMOKE: Final = (
-    f"{ALONE}$",
-    f"{TOP}$",
+    f"={ALONE}",
+    f"={TOP}",
     "rest-single-at-half",
-    "rest-array-100$",
+    "=rest-array-100",
     "rest-array-1000",
     "grpc-unary-100",
-    "grpc-stream-1$",
+    "=grpc-stream-1",
     "grpc-stream-4-at-50000",
 )
 """What the short run measures: what the targets are about."""
@@ -117,10 +117,10 @@ SMOKE: Final = (
 def chosen(only: tuple[str, ...], systems: tuple[str, ...]) -> tuple[Case, ...]:
     """Return the cases that `only` names, each with the systems among `systems`; empty means all.
 
-    `only` has beginnings of names, or whole names where they end in `$`. A case that a chosen one takes its rate from
-    comes along.
+    `only` has beginnings of names, or whole names after a `=`. A case that a chosen one takes its rate from comes
+    along.
     """
-    wanted = {case.name for case in CASES if not only or any(f"{case.name}$".startswith(start) for start in only)}
+    wanted = {case.name for case in CASES if not only or any(_is_named(case, name) for name in only)}
     wanted |= {case.rate.of_case for case in CASES if case.name in wanted and case.rate}
     kept = []
     for case in CASES:
@@ -128,3 +128,7 @@ def chosen(only: tuple[str, ...], systems: tuple[str, ...]) -> tuple[Case, ...]:
         if case.name in wanted and here:
             kept.append(replace(case, systems=here))
     return tuple(kept)
+
+
+def _is_named(case: Case, name: str) -> bool:
+    return case.name == name[1:] if name.startswith("=") else case.name.startswith(name)

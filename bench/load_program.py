@@ -59,6 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     seconds: float
     latency_us: dict[str, float]
+    unsent: int = 0
     errors: int = 0
     error: str = ""
 

@@ -38,6 +38,10 @@ class Report:
             f"p50 {_ms(latency.get('p50'))}  p99 {_ms(latency.get('p99'))}"
         )
         self._console.print(told, highlight=False, soft_wrap=True)
+        if sample.unsent:
+            self._console.print(
+                f"  {sample.system} could not keep up: {sample.unsent} requests were never sent", style="yellow"
+            )
         if sample.errors:
             self._console.print(
                 f"  {sample.errors} ERRORS in {sample.case} on {sample.system}: {sample.error}",

@@ -101,6 +101,7 @@ class Run:
             beside_cpu_s=usage.beside_cpu_s,
             rss_bytes=usage.rss_bytes,
             latency_us=outcome.latency_us,
+            unsent=outcome.unsent,
             errors=outcome.errors,
             error=outcome.error,
         )

@@ -39,7 +39,7 @@ func dialStream(wanted *order) (*streamCaller, error) {
 
 func (c *streamCaller) call(schedule *schedule, tally *tally) error {
 	sending := make(chan error, 1)
-	go func() { sending <- c.sendSteps(schedule) }()
+	go func() { sending <- c.sendSteps(schedule, tally) }()
 	err := c.readAnswers(tally)
 	if err != nil {
 		// The sender waits for room in a window, or to write to a peer that reads no more.
@@ -57,13 +57,13 @@ func (c *streamCaller) call(schedule *schedule, tally *tally) error {
 	return <-sending
 }
 
-func (c *streamCaller) sendSteps(schedule *schedule) error {
+func (c *streamCaller) sendSteps(schedule *schedule, tally *tally) error {
 	if err := c.send(c.opening, c.awaitWindow); err != nil {
 		return err
 	}
 	for {
 		c.room <- struct{}{}
-		due, more := schedule.next()
+		due, more := schedule.next(tally)
 		if !more {
 			return c.send(appendFrame(nil, http2.FrameData, http2.FlagDataEndStream, nil), c.awaitWindow)
 		}

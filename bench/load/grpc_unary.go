@@ -36,7 +36,7 @@ func dialUnary(wanted *order) (*unaryCaller, error) {
 
 func (c *unaryCaller) call(schedule *schedule, tally *tally) error {
 	for ; ; c.stream += 2 {
-		due, more := schedule.next()
+		due, more := schedule.next(tally)
 		if !more {
 			return nil
 		}

@@ -20,6 +20,7 @@ type result struct {
 	Requests  int64              `json:"requests"`
 	Records   int64              `json:"records"`
 	Seconds   float64            `json:"seconds"`
+	Unsent    int64              `json:"unsent"`
 	Errors    int64              `json:"errors"`
 	Error     string             `json:"error"`
 	LatencyUs map[string]float64 `json:"latency_us"`
@@ -78,6 +79,7 @@ func summed(wanted *order, tallies []*tally, failure error) *result {
 	for _, one := range tallies {
 		total.latency.Merge(one.latency)
 		total.answered += one.answered
+		total.late += one.late
 		total.bad += one.bad
 		if total.firstBad == "" {
 			total.firstBad = one.firstBad
@@ -95,6 +97,7 @@ func summed(wanted *order, tallies []*tally, failure error) *result {
 		Requests:  total.answered,
 		Records:   total.answered * int64(wanted.Records),
 		Seconds:   wanted.MeasureS,
+		Unsent:    total.late,
 		Errors:    total.bad,
 		Error:     total.firstBad,
 		LatencyUs: latency,

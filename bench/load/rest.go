@@ -51,7 +51,7 @@ func (c *restCaller) close() { c.connection.Close() }
 
 func (c *restCaller) call(schedule *schedule, tally *tally) error {
 	for {
-		due, more := schedule.next()
+		due, more := schedule.next(tally)
 		if !more {
 			return nil
 		}

@@ -8,8 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// After the measured time the load goes on for so long: the caller is to take processor times under load.
-const overtime = 100 * time.Millisecond
+const (
+	// After the measured time the load goes on for so long: the caller is to take processor times under load.
+	overtime = 100 * time.Millisecond
+	// After that, requests that wait for their turn still get it for so long; then they are given up.
+	catchUp = 3 * time.Second
+)
 
 // schedule tells callers when to send. Times are those of now.
 type schedule struct {
@@ -30,13 +34,18 @@ func newSchedule(wanted *order) *schedule {
 }
 
 // next returns the time at which the next request was to be sent, waiting for it, and false if there is none any more.
-func (s *schedule) next() (int64, bool) {
-	if s.due != nil {
-		at, open := <-s.due
-		return at, open
+func (s *schedule) next(tally *tally) (int64, bool) {
+	if s.due == nil {
+		at := now()
+		return at, at < s.end+int64(overtime)
 	}
-	at := now()
-	return at, at < s.end+int64(overtime)
+	for at := range s.due {
+		if now() < s.end+int64(overtime+catchUp) {
+			return at, true
+		}
+		tally.unsent(at)
+	}
+	return 0, false
 }
 
 // pace fills due. The kernel's timer wakes it through the poller, to a few microseconds; the runtime's own timers are
