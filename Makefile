@@ -72,7 +72,7 @@ baseline: $(READY) ## Take the contract as released: later changes may not break
 lock: $(READY) ## Write constraints.txt from pyproject.toml (ARGS=--upgrade takes newer versions)
 	@$(BIN)/uv pip compile pyproject.toml --output-file constraints.txt --quiet --custom-compile-command 'make lock' \
 		--universal --python-version 3.11 --generate-hashes \
-		--all-extras --group build --group check --group lock --group test $(ARGS)
+		--all-extras --group bench --group build --group check --group lock --group test $(ARGS)
 
 wheel: $(READY) ## Build the wheel and the source distribution into dist/
 	@$(BIN)/hatchling build --target sdist --target wheel

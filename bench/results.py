@@ -46,6 +46,12 @@ class Results(msgspec.Struct, kw_only=True):
         """
         return msgspec.json.decode(path.read_bytes(), type=cls)
 
+    @classmethod
+    def newest(cls, directory: Path) -> Results | None:
+        """Return the newest results of whole runs in `directory`, or None where there are none."""
+        paths = sorted(directory.glob("[0-9]*.json"))
+        return cls.read(paths[-1]) if paths else None
+
     def write(self, directory: Path) -> Path:
         """Write a file into `directory`, named for the day and the processor, and return its path."""
         cpu = re.sub(r"[^a-z0-9]+", "-", self.machine.cpu.lower()).strip("-")

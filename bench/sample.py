@@ -19,8 +19,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
             the machine (`others`), which should be next to nothing.
         rss_bytes: the most memory that each part held meanwhile, as seen by looking again and again.
         latency_us: from the moment a request was to be sent to its answer, in microseconds: `p50`, `p99` and so on.
-        unsent: requests that were never sent, since the system could not keep up with the rate: `latency_us` counts them
-            with what they had waited so far.
+        unsent: requests that were never sent, since the system could not keep up with the rate; `latency_us` counts
+            them with what they had waited so far.
         errors: answers that were not good, with the first of them in `error`.
     """
 
