@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -47,6 +48,9 @@ def main(
     --only and --system may be given again. What is not the whole is kept aside, and never among the results that the
     documents are made from.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Half an hour is long: whoever writes the output into a file shall see it grow.
+        sys.stdout.reconfigure(line_buffering=True)
     console = Console(width=None if sys.stdout.isatty() else _COLUMNS)
     report = Report(console)
     try:
