@@ -39,7 +39,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     protocol: Protocol
     address: str
     target: str
-    body: bytes
+    bodies: tuple[bytes, ...]
     records: int
     connections: int
     warm_up_s: float

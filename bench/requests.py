@@ -38,7 +38,7 @@ def twinpost_order(
         protocol=case.protocol,
         address=address,
         target=target,
-        body=body,
+        bodies=(body,),
         records=case.records,
         connections=case.connections,
         warm_up_s=timing.warm_up_s,

@@ -12,7 +12,7 @@ import (
 type streamCaller struct {
 	*http2Connection
 	opening      []byte
-	step         []byte
+	steps        rotation
 	records      int
 	resultsField uint64
 	// room has an element for each step without an answer; it is full where no more may be sent.
@@ -21,7 +21,7 @@ type streamCaller struct {
 	unanswered chan int64
 }
 
-func dialStream(wanted *order) (*streamCaller, error) {
+func dialStream(wanted *order, first int) (*streamCaller, error) {
 	connection, err := dialHTTP2(wanted.Address)
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func dialStream(wanted *order) (*streamCaller, error) {
 	return &streamCaller{
 		http2Connection: connection,
 		opening:         requestHeaders(wanted),
-		step:            messageFrames(wanted.Body, 0),
+		steps:           newRotation(wanted.Bodies, first, func(body []byte) []byte { return messageFrames(body, 0) }),
 		records:         wanted.Records,
 		resultsField:    wanted.ResultsField,
 		room:            make(chan struct{}, wanted.Window),
@@ -68,7 +68,7 @@ func (c *streamCaller) sendSteps(schedule *schedule, tally *tally) error {
 			return c.send(appendFrame(nil, http2.FrameData, http2.FlagDataEndStream, nil), c.awaitWindow)
 		}
 		c.unanswered <- due
-		if err := c.send(c.step, c.awaitWindow); err != nil {
+		if err := c.send(c.steps.take(), c.awaitWindow); err != nil {
 			return err
 		}
 	}

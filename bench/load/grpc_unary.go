@@ -12,22 +12,24 @@ const messagePrefixBytes = 5
 // unaryCaller is an HTTP/2 connection that has one call under way at a time.
 type unaryCaller struct {
 	*http2Connection
-	frames       []byte
+	calls        rotation
 	stream       uint32
 	answer       []byte
 	records      int
 	resultsField uint64
 }
 
-func dialUnary(wanted *order) (*unaryCaller, error) {
+func dialUnary(wanted *order, first int) (*unaryCaller, error) {
 	connection, err := dialHTTP2(wanted.Address)
 	if err != nil {
 		return nil, err
 	}
-	frames := append(requestHeaders(wanted), messageFrames(wanted.Body, http2.FlagDataEndStream)...)
+	whole := func(body []byte) []byte {
+		return append(requestHeaders(wanted), messageFrames(body, http2.FlagDataEndStream)...)
+	}
 	return &unaryCaller{
 		http2Connection: connection,
-		frames:          frames,
+		calls:           newRotation(wanted.Bodies, first, whole),
 		stream:          1,
 		records:         wanted.Records,
 		resultsField:    wanted.ResultsField,
@@ -41,8 +43,9 @@ func (c *unaryCaller) call(schedule *schedule, tally *tally) error {
 			return nil
 		}
 		c.newStream()
-		sentOn(c.frames, c.stream)
-		if err := c.send(c.frames, c.readForWindow); err != nil {
+		frames := c.calls.take()
+		sentOn(frames, c.stream)
+		if err := c.send(frames, c.readForWindow); err != nil {
 			return err
 		}
 		ended, err := c.end()

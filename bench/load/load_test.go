@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,6 +18,9 @@ func measured(t *testing.T, wanted order, handler http.HandlerFunc) *result {
 	defer server.Close()
 	wanted.Protocol, wanted.Address = "rest", strings.TrimPrefix(server.URL, "http://")
 	wanted.Method, wanted.Target, wanted.Records = "POST", "/", 1
+	if wanted.Bodies == nil {
+		wanted.Bodies = [][]byte{nil}
+	}
 	got, err := measure(&wanted, func(any) error { return nil })
 	if err != nil {
 		t.Fatal(err)
@@ -72,5 +76,22 @@ func TestLatencyCountsFromWhenARequestWasDue(t *testing.T) {
 	})
 	if got.Requests < 80 || got.LatencyUs["p90"] < 100_000 {
 		t.Errorf("the wait of those behind was left out: %+v", got)
+	}
+}
+
+func TestBodiesTakeTurns(t *testing.T) {
+	var seen [3]atomic.Int64
+	wanted := order{Connections: 3, MeasureS: 0.1, Bodies: [][]byte{[]byte("0"), []byte("1"), []byte("2")}}
+	measured(t, wanted, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		seen[body[0]-'0'].Add(1)
+	})
+	least, most := seen[0].Load(), seen[0].Load()
+	for i := range seen {
+		least, most = min(least, seen[i].Load()), max(most, seen[i].Load())
+	}
+	// Each of the three callers may have stopped in the middle of a turn.
+	if least == 0 || most-least > 3 {
+		t.Errorf("%d to %d times", least, most)
 	}
 }

@@ -30,7 +30,7 @@ type result struct {
 func measure(wanted *order, notify func(any) error) (*result, error) {
 	callers := make([]caller, wanted.Connections)
 	for i := range callers {
-		dialed, err := newCaller(wanted)
+		dialed, err := newCaller(wanted, i)
 		if err != nil {
 			return nil, fmt.Errorf("connection %d to %s: %w", i+1, wanted.Address, err)
 		}

@@ -12,8 +12,9 @@ type order struct {
 	// Target is the path, with a query where there is one.
 	Target  string      `json:"target"`
 	Headers [][2]string `json:"headers"`
-	// Body is that of each request, or the message of each call or step.
-	Body []byte `json:"body"`
+	// Bodies are those of the requests, or the messages of the calls or steps, one after the other and then again. Callers
+	// begin at different places.
+	Bodies [][]byte `json:"bodies"`
 	// Records is how many records each request holds.
 	Records int `json:"records"`
 	// Needle, where it is not empty, must be in the body of each REST answer once for each record.
@@ -40,14 +41,36 @@ type caller interface {
 	close()
 }
 
-func newCaller(wanted *order) (caller, error) {
+// newCaller returns the caller of the given number, connected.
+func newCaller(wanted *order, number int) (caller, error) {
+	first := number * len(wanted.Bodies) / wanted.Connections
 	switch wanted.Protocol {
 	case "rest":
-		return dialREST(wanted)
+		return dialREST(wanted, first)
 	case "grpc-unary":
-		return dialUnary(wanted)
+		return dialUnary(wanted, first)
 	case "grpc-stream":
-		return dialStream(wanted)
+		return dialStream(wanted, first)
 	}
 	return nil, fmt.Errorf("protocol %q is not rest, grpc-unary or grpc-stream", wanted.Protocol)
+}
+
+// rotation hands out what is to be sent, one after the other and then again.
+type rotation struct {
+	frames [][]byte
+	next   int
+}
+
+func newRotation(bodies [][]byte, first int, frame func([]byte) []byte) rotation {
+	made := rotation{next: first}
+	for _, body := range bodies {
+		made.frames = append(made.frames, frame(body))
+	}
+	return made
+}
+
+func (r *rotation) take() []byte {
+	taken := r.frames[r.next]
+	r.next = (r.next + 1) % len(r.frames)
+	return taken
 }

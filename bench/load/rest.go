@@ -18,7 +18,7 @@ const (
 // restCaller is an HTTP/1.1 connection that stays open and has one request under way at a time.
 type restCaller struct {
 	connection net.Conn
-	request    []byte
+	requests   rotation
 	needle     []byte
 	records    int
 	// buffer holds what was read; of it, used bytes are the answers already looked at.
@@ -26,25 +26,30 @@ type restCaller struct {
 	used   int
 }
 
-func dialREST(wanted *order) (*restCaller, error) {
+func dialREST(wanted *order, first int) (*restCaller, error) {
 	connection, err := net.Dial("tcp", wanted.Address)
 	if err != nil {
 		return nil, err
 	}
+	return &restCaller{
+		connection: connection,
+		requests:   newRotation(wanted.Bodies, first, func(body []byte) []byte { return request(wanted, body) }),
+		needle:     []byte(wanted.Needle),
+		records:    wanted.Records,
+		buffer:     make([]byte, 0, readBytes),
+	}, nil
+}
+
+// request returns all that is sent for one request.
+func request(wanted *order, body []byte) []byte {
 	var request bytes.Buffer
 	fmt.Fprintf(&request, "%s %s HTTP/1.1\r\nHost: %s\r\n", wanted.Method, wanted.Target, wanted.Address)
 	for _, header := range wanted.Headers {
 		fmt.Fprintf(&request, "%s: %s\r\n", header[0], header[1])
 	}
-	fmt.Fprintf(&request, "Content-Length: %d\r\n\r\n", len(wanted.Body))
-	request.Write(wanted.Body)
-	return &restCaller{
-		connection: connection,
-		request:    request.Bytes(),
-		needle:     []byte(wanted.Needle),
-		records:    wanted.Records,
-		buffer:     make([]byte, 0, readBytes),
-	}, nil
+	fmt.Fprintf(&request, "Content-Length: %d\r\n\r\n", len(body))
+	request.Write(body)
+	return request.Bytes()
 }
 
 func (c *restCaller) close() { c.connection.Close() }
@@ -55,7 +60,7 @@ func (c *restCaller) call(schedule *schedule, tally *tally) error {
 		if !more {
 			return nil
 		}
-		if _, err := c.connection.Write(c.request); err != nil {
+		if _, err := c.connection.Write(c.requests.take()); err != nil {
 			return err
 		}
 		status, body, err := c.answer()

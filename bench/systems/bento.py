@@ -95,7 +95,7 @@ class Bento:
             protocol=case.protocol,
             address=f"{LOOPBACK}:{self._port}",
             target="/record" if case.records == 1 else "/array",
-            body=rest_body(case),
+            bodies=(rest_body(case),),
             records=case.records,
             connections=case.connections,
             warm_up_s=timing.warm_up_s,

@@ -86,7 +86,7 @@ class KafkaPixy:
             protocol=case.protocol,
             address=f"{LOOPBACK}:{self._ports[case.protocol]}",
             target=f"/topics/{self._topic}/messages?sync" if rest else "/KafkaPixy/Produce",
-            body=text if rest else _message(self._topic.encode(), text),
+            bodies=(text if rest else _message(self._topic.encode(), text),),
             records=1,
             connections=case.connections,
             warm_up_s=timing.warm_up_s,

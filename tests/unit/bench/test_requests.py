@@ -34,8 +34,8 @@ def test_grpc_requests_are_those_of_the_contract() -> None:
         )
         for protocol in (Protocol.GRPC_UNARY, Protocol.GRPC_STREAM)
     )
-    assert 3 == len(producer_service_pb2.ProduceRequest.FromString(unary.body).records)
-    assert 3 == len(producer_service_pb2.ProduceStreamRequest.FromString(step.body).records)
+    assert 3 == len(producer_service_pb2.ProduceRequest.FromString(unary.bodies[0]).records)
+    assert 3 == len(producer_service_pb2.ProduceStreamRequest.FromString(step.bodies[0]).records)
     assert (1, 2) == (unary.results_field, step.results_field)
 
 
