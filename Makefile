@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check lint types layers contract repo test format generate bench bench-smoke docs floor baseline lock wheel clean
+.PHONY: help run check lint types layers contract repo test format generate bench bench-smoke bench-scale bench-soak docs floor baseline lock wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ bench: $(READY) ## Measure twinpost side by side with what it is measured agains
 
 bench-smoke: $(READY) ## Measure in short what the targets are about
 	@BENCH_COMMAND="make $@$(if $(ARGS), ARGS='$(ARGS)')" $(BIN)/python -m bench --smoke $(ARGS)
+
+bench-soak: $(READY) ## Load a gateway for twenty minutes (MINUTES=) and see how its memory goes
+	@BENCH_COMMAND="make $@$(if $(MINUTES), MINUTES=$(MINUTES))" $(BIN)/python -m bench.soak $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-scale: $(READY) ## Measure what more workers, users, connections and topics cost (ARGS='--only topics')
+	@BENCH_COMMAND="make $@$(if $(ARGS), ARGS='$(ARGS)')" $(BIN)/python -m bench.scale $(ARGS)
 
 format: $(READY) ## Rewrite the sources in the one style
 	@$(BIN)/ruff check --fix

@@ -1,35 +1,26 @@
-"""The command line of the benchmark: `python -m bench`, which `make bench` runs."""
+"""The matrix: `python -m bench`, which `make bench` runs."""
 
 from __future__ import annotations
 
-import io
-import os
-import shlex
-import sys
-import tempfile
-from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
 
 from bench.cases import SMOKE, chosen
-from bench.cluster import Cluster
-from bench.go_program import CACHE, GoMissing
-from bench.load_generator import LoadGenerator
+from bench.go_program import CACHE
 from bench.load_program import Timing
 from bench.machine import this_machine
 from bench.report import Report
-from bench.results import DIRECTORY, Results, today
+from bench.result_file import DIRECTORY, today
+from bench.results import Results
 from bench.run import Run
+from bench.stage import Stage, command
 from bench.starts import STARTED, starts
-from bench.systems.catalog import Catalog
 
-_COLUMNS: Final = 150
 _ROUNDS: Final = 5
 _FULL: Final = Timing(warm_up_s=0.7, measure_s=2.5)
-_SMOKE: Final = Timing(warm_up_s=0.5, measure_s=1.0)
 _SMOKE_ROUNDS: Final = 2
+_SMOKE: Final = Timing(warm_up_s=0.5, measure_s=1.0)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,35 +39,22 @@ def main(
     --only and --system may be given again. What is not the whole is kept aside, and never among the results that the
     documents are made from.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Half an hour is long: whoever writes the output into a file shall see it grow.
-        sys.stdout.reconfigure(line_buffering=True)
-    console = Console(width=None if sys.stdout.isatty() else _COLUMNS)
-    report = Report(console)
-    try:
-        generator = LoadGenerator()
-    except GoMissing as error:
-        raise click.ClickException(str(error)) from None
+    report = Report()
     whole = not (only or systems or rounds or measure_s or smoke)
     timing = _SMOKE if smoke else _FULL
     timing = Timing(warm_up_s=timing.warm_up_s, measure_s=measure_s or timing.measure_s)
-    rounds = rounds or (_SMOKE_ROUNDS if smoke else _ROUNDS)
     cases = chosen(only or (SMOKE if smoke else ()), systems)
-    results = Results(date=today(), command=_command(), machine=this_machine())
-    with tempfile.TemporaryDirectory(prefix="twinpost-bench-") as scratch, Cluster.running(Path(scratch)) as cluster:
-        catalog = Catalog(
-            generator, Path(scratch), bootstrap_servers=cluster.bootstrap_servers, topic=cluster.topic.name
-        )
+    if not cases:
+        msg = "no case has such a name with such a system: see bench/cases.py"
+        raise click.UsageError(msg)
+    results = Results(date=today(), command=command(), machine=this_machine())
+    with Stage.open() as stage:
         if whole:
-            results.starts = starts(catalog, STARTED, results.unavailable)
-        Run(catalog, cluster, results, timing, rounds=rounds).measure(cases, report.sample)
-    report.summary(results)
-    console.print(f"every sample: {results.write(DIRECTORY if whole else CACHE)}", soft_wrap=True)
-
-
-def _command() -> str:
-    """Return what was typed: `make` says so, and hands its own arguments on."""
-    return os.environ.get("BENCH_COMMAND") or shlex.join(["python", "-m", "bench", *sys.argv[1:]])
+            results.starts = starts(stage.catalog, STARTED, results.unavailable)
+        run = Run(stage.catalog, stage.cluster, results, timing, rounds=rounds or (_SMOKE_ROUNDS if smoke else _ROUNDS))
+        run.measure(cases, report.sample)
+    report.matrix(results)
+    report.kept(results.write(DIRECTORY if whole else CACHE))
 
 
 if __name__ == "__main__":

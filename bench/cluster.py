@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 import psutil
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.cimpl import NewTopic
 
 from bench.usage import Parts
 from tests.brokers.apache_kafka import ApacheKafka
@@ -18,6 +19,8 @@ __all__ = ["BenchTopic", "Cluster"]
 
 _MIB: Final = 1024**2
 _PARTITIONS: Final = 4
+_TOPICS_AT_ONCE: Final = 500
+_CREATE_TIMEOUT_S: Final = 60.0
 
 # As in production rather than as in tests: both compiler tiers, and a heap that need not be collected all the time.
 _JAVA_OPTIONS: Final = ("-Xms1g", "-Xmx1g", "-XX:+UseG1GC")
@@ -28,6 +31,8 @@ _SETTINGS: Final = {
     "log.retention.bytes": str(256 * _MIB),
     "log.retention.check.interval.ms": "5000",
     "log.segment.delete.delay.ms": "1000",
+    # An index of such a segment is smaller than that; ten thousand topics have twenty thousand of them.
+    "log.index.size.max.bytes": str(_MIB),
 }
 
 
@@ -64,9 +69,21 @@ class Cluster:
 
     def __init__(self, kafka: ApacheKafka) -> None:
         """Make the topic on `kafka`."""
+        self._admin = kafka.client.admin
         self.bootstrap_servers = kafka.bootstrap_servers
         self.processes: Parts = {"kafka": [psutil.Process(node.process.pid) for node in kafka.nodes.values()]}
         self.topic = BenchTopic(kafka)
+
+    def create_topics(self, names: Sequence[str]) -> None:
+        """Create topics of one partition.
+
+        Raises:
+            KafkaException: the broker refuses.
+        """
+        for start in range(0, len(names), _TOPICS_AT_ONCE):
+            new = [NewTopic(name, num_partitions=1, replication_factor=1) for name in names[start:][:_TOPICS_AT_ONCE]]
+            for created in self._admin.create_topics(new, request_timeout=_CREATE_TIMEOUT_S).values():
+                created.result()
 
     @classmethod
     @contextmanager

@@ -89,22 +89,7 @@ class Run:
                 requests=0, records=0, seconds=self._timing.measure_s, latency_us={}, errors=1, error=str(error)
             )
             usage = Usage({}, {})
-        sample = Sample(
-            case=case.name,
-            system=name,
-            round=number,
-            rate_per_s=rate_per_s,
-            requests=outcome.requests,
-            records=outcome.records,
-            seconds=outcome.seconds,
-            cpu_s=usage.cpu_s,
-            beside_cpu_s=usage.beside_cpu_s,
-            rss_bytes=usage.rss_bytes,
-            latency_us=outcome.latency_us,
-            unsent=outcome.unsent,
-            errors=outcome.errors,
-            error=outcome.error,
-        )
+        sample = Sample.of(case, name, number, outcome, usage, rate_per_s)
         written = self._cluster.topic.written() - written_before
         if system.stores and written < outcome.records:
             lost = f"{outcome.records} records were acknowledged and {written} are in the topic"

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from bench.case import Case
+from bench.load_program import Outcome
+from bench.usage import Usage
+
 __all__ = ["Sample"]
 
 
@@ -38,6 +42,22 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     unsent: int = 0
     errors: int = 0
     error: str = ""
+
+    @classmethod
+    def of(
+        cls, case: Case, system: str, number: int, outcome: Outcome, usage: Usage, rate_per_s: float | None = None
+    ) -> Sample:
+        """Return what `outcome` and `usage` say of the load of `case` on `system` in round `number`."""
+        return cls(
+            case=case.name,
+            system=system,
+            round=number,
+            rate_per_s=rate_per_s,
+            cpu_s=usage.cpu_s,
+            beside_cpu_s=usage.beside_cpu_s,
+            rss_bytes=usage.rss_bytes,
+            **msgspec.structs.asdict(outcome),
+        )
 
     @property
     def requests_per_s(self) -> float:

@@ -10,13 +10,16 @@ from typing import Final
 from bench.cases import OURS
 from bench.results import Results
 from bench.sample import Sample
+from bench.scale_results import ScaleResults
+from bench.soak_results import SoakResults, slope_mib_per_hour
 from bench.spread import Spread, ratio
 from bench.targets import TARGETS
 
-__all__ = ["Table", "case_table", "starts_table", "targets_table"]
+__all__ = ["Table", "case_table", "series_table", "soak_tables", "starts_table", "targets_table"]
 
 _US_PER_MS: Final = 1000
 _MIB: Final = 1024**2
+_KIB_PER_MIB: Final = 1024
 _NONE: Final = "-"
 
 
@@ -103,6 +106,52 @@ def starts_table(results: Results) -> Table:
         for system, taken_s in results.starts.items()
     )
     return Table(title="start until ready", header=("System", "median s", "least s", "most s"), rows=rows)
+
+
+def soak_tables(results: SoakResults) -> tuple[Table, Table]:
+    """Return how the memory of each part went over a long run, and what was sent meanwhile."""
+    settled_at = len(results.curve) // 4
+    memory = tuple(
+        (
+            part,
+            *(f"{results.curve[place].rss_bytes[part] / _MIB:.1f}" for place in (0, settled_at, -1)),
+            f"{slope_mib_per_hour(results.curve, part):+.2f}",
+        )
+        for part in results.curve[0].rss_bytes
+    )
+    sent = tuple(
+        (
+            sample.case,
+            f"{sample.requests_per_s:,.0f}",
+            f"{sample.records_per_s:,.0f}",
+            f"{sample.latency_us['p50'] / _US_PER_MS:.2f}",
+            f"{sample.latency_us['p99'] / _US_PER_MS:.2f}",
+            f"{sample.errors}",
+        )
+        for sample in results.samples
+    )
+    header = ("Part", "MiB at first", "after a quarter", "at last", "MiB/hour from then on")
+    return (
+        Table(title=f"memory over {results.minutes:g} minutes", header=header, rows=memory),
+        Table(
+            title="what was sent", header=("Load", "requests/s", "records/s", "p50 ms", "p99 ms", "errors"), rows=sent
+        ),
+    )
+
+
+def series_table(results: ScaleResults, name: str) -> Table:
+    """Return the series `name`, and in the last line what each further one takes of memory."""
+    points = results.series[name]
+    first, last = points[0], points[-1]
+    rows = [(f"{point.at:,}", *(f"{figure:,.15g}" for figure in point.figures.values())) for point in points]
+    each = (
+        f"{(last.figures[figure] - first.figures[figure]) * _KIB_PER_MIB / (last.at - first.at):,.1f} KiB"
+        if figure.endswith(" MiB")
+        else ""
+        for figure in first.figures
+    )
+    header = (name.capitalize(), *first.figures)
+    return Table(title=f"more {name}", header=header, rows=(*rows, ("each further", *each)))
 
 
 def _median(samples: Iterable[Sample], figure: Callable[[Sample], float], form: str) -> str:

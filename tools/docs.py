@@ -28,7 +28,7 @@ from pydantic_core import PydanticUndefined
 
 from bench.charts import draw
 from bench.document import part
-from bench.results import DIRECTORY as RESULTS
+from bench.result_file import DIRECTORY as RESULTS
 from bench.results import Results
 from twinpost_server.config.catalog import Catalog, dotted
 from twinpost_server.config.settings import MIB, Settings

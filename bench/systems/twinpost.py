@@ -10,7 +10,7 @@ import psutil
 
 from bench.case import Case
 from bench.load_generator import LoadGenerator
-from bench.load_program import Load, Timing
+from bench.load_program import Load, Order, Timing
 from bench.requests import twinpost_order
 from bench.usage import Parts
 from tests.gateway.process import Gateway
@@ -26,14 +26,24 @@ class Twinpost:
     stores = True
 
     def __init__(
-        self, generator: LoadGenerator, directory: Path, *, bootstrap_servers: str, topic: str, workers: int = 1
+        self,
+        generator: LoadGenerator,
+        directory: Path,
+        *,
+        bootstrap_servers: str,
+        topic: str,
+        workers: int = 1,
+        users_file: Path | None = None,
     ) -> None:
-        """Start it in the empty directory `directory`, with `workers` workers, and wait until it is ready."""
+        """Start it in the empty directory `directory`, with `workers` workers, and wait until it is ready.
+
+        `users_file`, where it is given, must have the user that loads are sent as: `myuser`.
+        """
         self._generator = generator
         self._topic = topic
         settings: dict[str, dict[str, Any]] = {
             "kafka": {"bootstrap_servers": bootstrap_servers},
-            "auth": {"users_file": str(write_users_file(directory))},
+            "auth": {"users_file": str(users_file or write_users_file(directory))},
             "workers": {"count": workers},
         }
         start = time.perf_counter()
@@ -57,9 +67,18 @@ class Twinpost:
             "envoy": envoys,
         }
 
+    @property
+    def port(self) -> int:
+        """Its public port."""
+        return self._gateway.port
+
     def load(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> Load:
         """Return the load of `case`; see `System`."""
-        order = twinpost_order(
+        return self._generator.load(self.order(case, timing, rate_per_s=rate_per_s))
+
+    def order(self, case: Case, timing: Timing, *, rate_per_s: float | None) -> Order:
+        """Return what the load generator is told for `case`, to be changed where a load is to differ."""
+        return twinpost_order(
             case,
             timing,
             rate_per_s=rate_per_s,
@@ -67,7 +86,6 @@ class Twinpost:
             topic=self._topic,
             authorization=MYUSER.authorization,
         )
-        return self._generator.load(order)
 
     def close(self) -> None:
         """End its processes."""
