@@ -84,7 +84,7 @@ wheel: $(READY) ## Build the wheel and the source distribution into dist/
 	@$(BIN)/hatchling build --target sdist --target wheel
 
 clean: ## Remove the environment and everything built
-	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist tests/kafka/target
+	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist tests/kafka/target bench/.cache
 
 $(READY): constraints.txt pyproject.toml tools/bootstrap
 	@tools/bootstrap $(VENV)

@@ -11,14 +11,19 @@ from typing import Any, Final
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from bench.cases import ARRAYS, RATES
+from bench.result_file import ResultFile
 from bench.results import Results
 from bench.sample import Sample
+from bench.soak_results import SoakResults
 from bench.spread import Spread
 
 __all__ = ["draw"]
 
+_MIB: Final = 1024**2
+_S_PER_MINUTE: Final = 60
 _US_PER_MS: Final = 1000
 _INCHES: Final = (7.5, 4.2)
 _STYLE: Final[dict[str, Any]] = {
@@ -38,35 +43,46 @@ _COLOURS: Final = MappingProxyType(
 )
 
 
-def draw(results: Results, directory: Path) -> None:
-    """Write the charts of `results` into `directory`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    caption = f"{results.machine}; {results.date}; {results.command}"
-    for name, chart in _CHARTS.items():
-        # Matplotlib's own settings, which a person may have changed, stay out of it.
-        with style.context(["default", _STYLE]):
-            figure = Figure(figsize=_INCHES, layout="constrained")
-            chart(results, figure.add_subplot())
-            figure.supxlabel(caption, fontsize=6, color="#666666")
-            figure.savefig(directory / f"{name}.svg", metadata={"Creator": None, "Date": None})
+def draw(source: Path, target: Path) -> None:
+    """Write the charts of the newest results in the directory `source` into the directory `target`."""
+    target.mkdir(parents=True, exist_ok=True)
+    matrix = Results.newest(source)
+    if matrix is not None:
+        _draw(matrix, target / "latency-over-rate.svg", partial(_latency_over_rate, matrix))
+        _draw(matrix, target / "records-over-batch.svg", partial(_records_over_batch, matrix))
+        _draw(matrix, target / "cpu-over-batch.svg", partial(_cpu_over_batch, matrix))
+    soak = SoakResults.newest(source)
+    if soak is not None:
+        _draw(soak, target / "memory-over-time.svg", partial(_memory_over_time, soak))
+
+
+def _draw(results: ResultFile, path: Path, chart: Callable[[Axes], None]) -> None:
+    # Matplotlib's own settings, which a person may have changed, stay out of it.
+    with style.context(["default", _STYLE]):
+        figure = Figure(figsize=_INCHES, layout="constrained")
+        chart(figure.add_subplot())
+        figure.supxlabel(f"{results.machine}; {results.date}; {results.command}", fontsize=6, color="#666666")
+        figure.savefig(path, metadata={"Creator": None, "Date": None})
 
 
 def _latency_over_rate(results: Results, axes: Axes) -> None:
     for system in ("twinpost", "floor", "kafka-pixy", "bento"):
         for quantile, line in (("p50", "-"), ("p99", "--")):
             points = _points(results, system, RATES, partial(_latency_ms, quantile))
-            axes.plot(*points, line, marker=".", color=_COLOURS[system], label=f"{system} {quantile}")
+            axes.plot(*points, line, marker="o", markersize=3, color=_COLOURS[system], label=f"{system} {quantile}")
     axes.set(
-        title="REST, one record a request, steady rate, 64 connections: latency from the moment a request was due",
+        title="REST, one record a request, 64 connections: latency at a steady rate",
         xlabel="requests/s",
+        xticks=list(RATES),
         ylabel="ms",
         yscale="log",
     )
-    axes.legend(ncols=4, fontsize=7, loc="upper left")
+    _plain_numbers(axes)
+    axes.legend(ncols=4, fontsize=7, handlelength=3)
 
 
 def _records_over_batch(results: Results, axes: Axes) -> None:
-    for system in ("twinpost", "floor", "bento"):
+    for system in ("twinpost", "floor", "kafka-pixy", "bento"):
         axes.plot(
             *_points(results, system, ARRAYS, lambda sample: sample.records_per_s),
             marker="o",
@@ -75,17 +91,18 @@ def _records_over_batch(results: Results, axes: Axes) -> None:
         )
     _level(results, axes, lambda sample: sample.records_per_s)
     axes.set(
-        title="REST: records a second by the number of records in a request",
+        title="REST: records a second",
         xlabel="records in a request",
         ylabel="records/s",
         xscale="log",
         yscale="log",
     )
+    _plain_numbers(axes)
     axes.legend(fontsize=8)
 
 
 def _cpu_over_batch(results: Results, axes: Axes) -> None:
-    for system in ("twinpost", "floor", "bento"):
+    for system in ("twinpost", "floor", "kafka-pixy", "bento"):
         axes.plot(
             *_points(results, system, ARRAYS, lambda sample: sample.cpu_us_per_record),
             marker="o",
@@ -94,12 +111,27 @@ def _cpu_over_batch(results: Results, axes: Axes) -> None:
         )
     _level(results, axes, lambda sample: sample.cpu_us_per_record)
     axes.set(
-        title="REST: processor time for each record (server and Envoy) by the number of records in a request",
+        title="REST: processor time for each record, server and Envoy",
         xlabel="records in a request",
         ylabel="µs",
         xscale="log",
         yscale="log",
     )
+    _plain_numbers(axes)
+    axes.legend(fontsize=8)
+
+
+def _plain_numbers(axes: Axes) -> None:
+    """Write numbers out, instead of as powers of ten."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
+
+
+def _memory_over_time(results: SoakResults, axes: Axes) -> None:
+    minutes = [moment.at_s / _S_PER_MINUTE for moment in results.curve]
+    for part in results.curve[0].rss_bytes:
+        axes.plot(minutes, [moment.rss_bytes[part] / _MIB for moment in results.curve], label=part)
+    axes.set(title="Memory under a steady mixed load", xlabel="minutes", ylabel="MiB", ylim=(0, None))
     axes.legend(fontsize=8)
 
 
@@ -124,12 +156,3 @@ def _points(
         if spread is not None:
             found[place] = spread.median
     return list(found), list(found.values())
-
-
-_CHARTS: Final[Mapping[str, Callable[[Results, Axes], None]]] = MappingProxyType(
-    {
-        "latency-over-rate": _latency_over_rate,
-        "records-over-batch": _records_over_batch,
-        "cpu-over-batch": _cpu_over_batch,
-    }
-)

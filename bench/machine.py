@@ -42,7 +42,8 @@ def this_machine() -> Machine:
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
         memory_gib=round(psutil.virtual_memory().total / _GIB),
-        system=f"{platform.system()} {platform.release()}",
+        # Builders add names of their own behind the version.
+        system=f"{platform.system()} {platform.release().partition('-')[0]}",
         python=platform.python_version(),
     )
 

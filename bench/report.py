@@ -13,11 +13,9 @@ from rich.console import Console
 from bench.moment import Moment
 from bench.results import Results
 from bench.sample import Sample
-from bench.scale_results import ScaleResults
+from bench.scale_results import Point, ScaleResults
 from bench.soak_results import SoakResults
-from bench.spread import Spread
 from bench.table import Table, case_table, series_table, soak_tables, starts_table, targets_table
-from bench.usage import OTHERS
 
 __all__ = ["Report"]
 
@@ -64,14 +62,10 @@ class Report:
             self._table(starts_table(results))
         self._table(targets_table(results))
         self._line(f"Measured on {results.machine}")
-        cores = results.machine.cores
-        others = Spread.of(
-            sample.beside_cpu_s[OTHERS] / (sample.seconds * cores)
-            for sample in results.samples
-            if OTHERS in sample.beside_cpu_s
-        )
-        if others is not None and others.median > _QUIET_SHARE:
-            self._line(f"Something else took {others.median:.0%} of the machine: these figures are rough.", "yellow")
+        if results.others_share is not None and results.others_share > _QUIET_SHARE:
+            self._line(
+                f"Something else took {results.others_share:.0%} of the machine: these figures are rough.", "yellow"
+            )
         for system, why in results.unavailable.items():
             self._line(f"NOT MEASURED: {system}: {why}", "bold red")
         errors = sum(1 for sample in results.samples if sample.errors)
@@ -91,6 +85,11 @@ class Report:
             self._table(content)
         for sample in results.samples:
             self._warn(sample)
+
+    def point(self, name: str, point: Point) -> None:
+        """Print one point of growth."""
+        told = ", ".join(f"{figure} {number:,.15g}" for figure, number in point.figures.items())
+        self._line(f"{point.at:>7,} {name}: {told}")
 
     def series(self, results: ScaleResults, name: str) -> None:
         """Print one series of growth."""

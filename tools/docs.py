@@ -29,13 +29,12 @@ from pydantic_core import PydanticUndefined
 from bench.charts import draw
 from bench.document import part
 from bench.result_file import DIRECTORY as RESULTS
-from bench.results import Results
 from twinpost_server.config.catalog import Catalog, dotted
 from twinpost_server.config.settings import MIB, Settings
 from twinpost_server.core.errors import REASONS
 from twinpost_server.rpc.status import STATUSES
 
-__all__ = ["MARKER", "documents", "render"]
+__all__ = ["CHARTS", "MARKER", "RESULTS", "documents", "render"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHARTS: Final = ROOT / "docs" / "performance"
@@ -79,9 +78,7 @@ def main() -> None:
         if after != before:
             path.write_text(after, encoding="utf-8")
             print(f"{path.relative_to(ROOT)}: written")
-    results = Results.newest(RESULTS)
-    if results is not None:
-        draw(results, CHARTS)
+    draw(RESULTS, CHARTS)
 
 
 def _help(command: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -19,7 +19,7 @@ from bench.scale.workers import more_workers
 from bench.scale_results import Point, ScaleResults
 from bench.stage import Stage, command
 
-_SERIES: Final[Mapping[str, Callable[[Stage], list[Point]]]] = MappingProxyType(
+_SERIES: Final[Mapping[str, Callable[[Stage], Iterator[Point]]]] = MappingProxyType(
     {
         "workers": more_workers,
         "users": more_users,
@@ -37,7 +37,10 @@ def main(only: tuple[str, ...]) -> None:
     results = ScaleResults(date=today(), command=command(), machine=this_machine(), series={})
     with Stage.open() as stage:
         for name in only or _SERIES:
-            results.series[name] = _SERIES[name](stage)
+            points = results.series[name] = []
+            for point in _SERIES[name](stage):
+                points.append(point)
+                report.point(name, point)
             report.series(results, name)
     report.kept(results.write(CACHE if only else DIRECTORY))
 

@@ -21,20 +21,18 @@ _ANSWER_TIMEOUT_S: Final = 10.0
 _SPARE_FILES: Final = 100
 
 
-def more_connections(stage: Stage) -> list[Point]:
-    """Return what a gateway takes with more and more idle connections, each of which has had an answer.
+def more_connections(stage: Stage) -> Iterator[Point]:
+    """Yield what a gateway takes with more and more idle connections, each of which has had an answer.
 
     Raises:
         OSError: the operating system does not let this process open so many.
     """
-    points = []
     # What the supervisor and Envoy may open is inherited from here.
     _raise_file_limit(_COUNTS[-1] + _SPARE_FILES)
     for count in _COUNTS:
         with stage.gateway() as gateway, _open(gateway.port, count):
             lone = lone_requests(gateway)
-            points.append(Point(count, {**memory_mib(gateway), **at_rest(gateway), **lone}))
-    return points
+            yield Point(count, {**memory_mib(gateway), **at_rest(gateway), **lone})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Final
 
@@ -25,9 +26,8 @@ _OK: Final = 200
 _SPREAD: Final = Case(name="spread", systems=("twinpost",), protocol=Protocol.REST, records=100, connections=8)
 
 
-def more_topics(stage: Stage) -> list[Point]:
-    """Return what a gateway takes whose records go to more and more topics, in arrays of 100."""
-    points: list[Point] = []
+def more_topics(stage: Stage) -> Iterator[Point]:
+    """Yield what a gateway takes whose records go to more and more topics, in arrays of 100."""
     names = [f"spread-{number}" for number in range(_COUNTS[-1])]
     created = 0
     for count in _COUNTS:
@@ -53,8 +53,7 @@ def more_topics(stage: Stage) -> list[Point]:
                 "p50 ms": outcome.latency_us["p50"] / 1000,
                 "p99 ms": outcome.latency_us["p99"] / 1000,
             }
-            points.append(Point(count, figures))
-    return points
+            yield Point(count, figures)
 
 
 def _bodies(names: list[str]) -> tuple[bytes, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,15 +17,13 @@ __all__ = ["more_users"]
 _COUNTS: Final = (1, 100, 1_000, 10_000)
 
 
-def more_users(stage: Stage) -> list[Point]:
-    """Return what a gateway takes whose users file is longer and longer."""
-    points = []
+def more_users(stage: Stage) -> Iterator[Point]:
+    """Yield what a gateway takes whose users file is longer and longer."""
     for count in _COUNTS:
         with stage.gateway(users_file=_users_file(stage.directory, count)) as gateway:
             lone = lone_requests(gateway)
             figures = {"start s": round(gateway.start_s, 2), **memory_mib(gateway), **at_rest(gateway), **lone}
-            points.append(Point(count, figures))
-    return points
+            yield Point(count, figures)
 
 
 def _users_file(directory: Path, count: int) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.charts import draw
 from bench.document import part
-from tests.unit.bench.made import results, sample
+from tests.unit.bench.made import results, sample, scale_results, soak_results
 
 
 @pytest.fixture
@@ -63,6 +63,23 @@ def test_starts_part_tells_medians(directory: Path) -> None:
 def test_without_results_a_part_says_so(tmp_path: Path) -> None:
     """A document can be made before the first run."""
     assert "No figures yet: `make bench` takes them." == part("run", tmp_path)
+    assert "No figures yet: `make bench-soak` takes them." == part("soak", tmp_path)
+    assert "No figures yet: `make bench-scale` takes them." == part("scale topics", tmp_path)
+
+
+def test_soak_part_tells_how_memory_grew(tmp_path: Path) -> None:
+    """In MiB an hour, the first quarter left out."""
+    soak_results().write(tmp_path)
+    assert "| workers | 10.0 | 51.0 | 56.0 | +60.00 |" in part("soak", tmp_path)
+
+
+def test_scale_part_tells_what_each_further_one_takes(tmp_path: Path) -> None:
+    """Of memory, from the first point to the last; other figures stand for themselves."""
+    scale_results().write(tmp_path)
+    told = part("scale users", tmp_path)
+    assert "| 1,001 | 12 | 2.5 |" in told
+    assert "| each further | 2.0 KiB |  |" in told
+    assert "No figures yet: `make bench-scale` takes them." == part("scale topics", tmp_path)
 
 
 def test_unknown_part_is_refused(directory: Path) -> None:
@@ -80,9 +97,12 @@ def test_charts_are_the_same_bytes_every_time(tmp_path: Path) -> None:
             sample("rest-array-1000", "raw", records_per_s=2000, cpu_us_per_record=2),
         ]
     )
+    made.write(tmp_path)
+    soak_results().write(tmp_path)
     for name in ("once", "twice"):
-        draw(made, tmp_path / name)
+        draw(tmp_path, tmp_path / name)
     once = {path.name: path.read_bytes() for path in (tmp_path / "once").iterdir()}
-    assert {"cpu-over-batch.svg", "latency-over-rate.svg", "records-over-batch.svg"} == once.keys()
+    names = {"cpu-over-batch.svg", "latency-over-rate.svg", "memory-over-time.svg", "records-over-batch.svg"}
+    assert names == once.keys()
     assert once == {path.name: path.read_bytes() for path in (tmp_path / "twice").iterdir()}
     assert all(b"make bench" in content for content in once.values())

@@ -39,3 +39,11 @@ def test_file_of_another_shape_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(msgspec.ValidationError, match="cpu_s"):
         Results.read(path)
+
+
+def test_disturbance_is_a_share_of_the_whole_machine() -> None:
+    """A second of others in a second of two cores is half of it; the median of the samples counts."""
+    quiet = msgspec.structs.replace(sample("c", "s"), beside_cpu_s={"others": 0.0, "load": 0.5})
+    disturbed = msgspec.structs.replace(sample("c", "s", number=2), beside_cpu_s={"others": 1.0, "load": 0.5})
+    assert 0.25 == results([quiet, disturbed]).others_share
+    assert results([]).others_share is None
