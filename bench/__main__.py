@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 import click
@@ -20,7 +21,7 @@ from bench.starts import STARTED, starts
 _ROUNDS: Final = 5
 _FULL: Final = Timing(warm_up_s=0.7, measure_s=2.5)
 _SMOKE_ROUNDS: Final = 2
-_SMOKE: Final = Timing(warm_up_s=0.5, measure_s=1.0)
+_SMOKE: Final = Timing(warm_up_s=0.4, measure_s=0.9)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,7 +38,7 @@ def main(
     """Measure twinpost side by side with what it is measured against, and tell the ratios.
 
     --only and --system may be given again. What is not the whole is kept aside, and never among the results that the
-    documents are made from.
+    documents are made from. The exit status is 1 where an answer was not good.
     """
     report = Report()
     whole = not (only or systems or rounds or measure_s or smoke)
@@ -55,6 +56,8 @@ def main(
         run.measure(cases, report.sample)
     report.matrix(results)
     report.kept(results.write(DIRECTORY if whole else CACHE))
+    if any(sample.errors for sample in results.samples):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

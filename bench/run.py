@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 import msgspec
@@ -21,6 +21,7 @@ from bench.usage import Usage
 __all__ = ["Run"]
 
 _BROKER_WARM_UP: Final = Timing(warm_up_s=0, measure_s=4)
+_SYSTEM_WARM_UP: Final = Timing(warm_up_s=0, measure_s=1)
 
 Listener = Callable[[Sample], None]
 
@@ -50,7 +51,7 @@ class Run:
                     running.pop(name).close()
                 for name in case.systems:
                     if name not in running and name not in self._results.unavailable:
-                        self._start(name, running, stack)
+                        self._start(name, case, running, stack)
                 self._measure(case, running, listener)
 
     def _warm_up_broker(self) -> None:
@@ -59,16 +60,20 @@ class Run:
         raw = self._catalog.start("raw")
         raw.load(case, _BROKER_WARM_UP, rate_per_s=None).run(raw.parts, {})
 
-    def _start(self, name: str, running: dict[str, System], stack: ExitStack) -> None:
+    def _start(self, name: str, case: Case, running: dict[str, System], stack: ExitStack) -> None:
         try:
             system = self._catalog.start(name)
-        except Unavailable as error:
+        except (Unavailable, TimeoutError) as error:
             self._results.unavailable[name] = str(error)
             return
         running[name] = system
         # Closed here only if no case has done so before.
         stack.callback(lambda: running.pop(name).close() if running.get(name) is system else None)
         self._results.versions[name] = system.version
+        # Passwords are checked, topics looked up and connections made the first time only. Where that fails the samples
+        # will fail too, and say so.
+        with suppress(LoadFailed):
+            system.load(case, _SYSTEM_WARM_UP, rate_per_s=None).run(system.parts, {})
 
     def _measure(self, case: Case, running: Mapping[str, System], listener: Listener) -> None:
         order = [name for name in case.systems if name in running]
@@ -102,4 +107,6 @@ class Run:
         if case.rate.of_top is None:
             return case.rate.requests_per_s
         answered = self._results.of(case.rate.of_case, name).values()
-        return round(case.rate.of_top * statistics.median(sample.requests_per_s for sample in answered), 1)
+        top_per_s = statistics.median(sample.requests_per_s for sample in answered)
+        # A system that answered nothing then is asked for something all the same, and fails again.
+        return max(1.0, round(case.rate.of_top * top_per_s, 1))
