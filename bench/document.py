@@ -52,7 +52,8 @@ def _where(results: ResultFile) -> str:
 def _soak(results: SoakResults | None) -> str:
     if results is None:
         return _no_figures("bench-soak")
-    return "\n\n".join([_where(results), *(_markdown(table) for table in soak_tables(results))])
+    chart = "![memory over time](performance/memory-over-time.svg)"
+    return "\n\n".join([_where(results), chart, *(_markdown(table) for table in soak_tables(results))])
 
 
 def _series(results: ScaleResults | None, name: str) -> str:

@@ -67,7 +67,8 @@ class Usage:
         Raises:
             psutil.NoSuchProcess: a process has ended.
         """
-        spent = {name: after - self._before[name] for name, after in self._taken_s().items()}
+        # The clock counts in hundredths; further digits are none.
+        spent = {name: round(after - self._before[name], 2) for name, after in self._taken_s().items()}
         self.cpu_s = {part: spent[part] for part in self._parts}
         self.beside_cpu_s = {name: spent[name] for name in self._beside}
         others_s = _busy_s() - self._busy_before_s - sum(spent.values())

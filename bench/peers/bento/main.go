@@ -1,3 +1,4 @@
+// Bento with the components that the benchmark uses. Building all of them takes much longer.
 package main
 
 import (
