@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check lint types layers contract repo test format generate docs floor baseline lock wheel clean
+.PHONY: help run check lint types layers contract repo test format generate bench bench-smoke bench-scale bench-soak docs floor baseline lock wheel clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## Run a gateway to try out, with a broker of its own (PORT=, KAFKA=host:port, KAFKA_PORT=, WORKERS=)
 	@$(BIN)/python -m tools.foreground $(BIN)/twinpost dev \
@@ -46,6 +46,18 @@ test: $(READY) ## Run every test but the slow suites (faults, hostile, fuzz) and
 test-%: $(READY) ## Run one suite, e.g. `make test-unit`, `make test-faults`; ARGS= are pytest's
 	@$(BIN)/pytest tests/$* $(ARGS)
 
+bench: $(READY) ## Measure twinpost side by side with what it is measured against (ARGS='--only rest-array-100 --rounds 3')
+	@BENCH_COMMAND="make $@$(if $(ARGS), ARGS='$(ARGS)')" $(BIN)/python -m bench $(ARGS)
+
+bench-smoke: $(READY) ## Measure in short what the targets are about
+	@BENCH_COMMAND="make $@$(if $(ARGS), ARGS='$(ARGS)')" $(BIN)/python -m bench --smoke $(ARGS)
+
+bench-soak: $(READY) ## Load a gateway for twenty minutes (MINUTES=) and see how its memory goes
+	@BENCH_COMMAND="make $@$(if $(MINUTES), MINUTES=$(MINUTES))" $(BIN)/python -m bench.soak $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-scale: $(READY) ## Measure what more workers, users, connections and topics cost (ARGS='--only topics')
+	@BENCH_COMMAND="make $@$(if $(ARGS), ARGS='$(ARGS)')" $(BIN)/python -m bench.scale $(ARGS)
+
 format: $(READY) ## Rewrite the sources in the one style
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -66,13 +78,13 @@ baseline: $(READY) ## Take the contract as released: later changes may not break
 lock: $(READY) ## Write constraints.txt from pyproject.toml (ARGS=--upgrade takes newer versions)
 	@$(BIN)/uv pip compile pyproject.toml --output-file constraints.txt --quiet --custom-compile-command 'make lock' \
 		--universal --python-version 3.11 --generate-hashes \
-		--all-extras --group build --group check --group lock --group test $(ARGS)
+		--all-extras --group bench --group build --group check --group lock --group test $(ARGS)
 
 wheel: $(READY) ## Build the wheel and the source distribution into dist/
 	@$(BIN)/hatchling build --target sdist --target wheel
 
 clean: ## Remove the environment and everything built
-	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist tests/kafka/target
+	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist tests/kafka/target bench/.cache
 
 $(READY): constraints.txt pyproject.toml tools/bootstrap
 	@tools/bootstrap $(VENV)

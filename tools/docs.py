@@ -7,6 +7,9 @@ a line of its own. `python -m tools.docs` writes all of them in place; `tests/re
 - `settings`: every setting with its default and what it accepts.
 - `errors`: every reason with its status codes and what to do.
 - `files`: the file map of `server/`, each module with the first line of its docstring.
+- `performance: targets`: figures of the newest run of the benchmark that is checked in; see `bench/document.py`.
+
+The charts of that run, which the documents show, are made along with them.
 """
 
 from __future__ import annotations
@@ -23,21 +26,25 @@ from typing import Final
 
 from pydantic_core import PydanticUndefined
 
+from bench.charts import draw
+from bench.document import part
+from bench.result_file import DIRECTORY as RESULTS
 from twinpost_server.config.catalog import Catalog, dotted
 from twinpost_server.config.settings import MIB, Settings
 from twinpost_server.core.errors import REASONS
 from twinpost_server.rpc.status import STATUSES
 
-__all__ = ["MARKER", "documents", "render"]
+__all__ = ["CHARTS", "MARKER", "RESULTS", "documents", "render"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+CHARTS: Final = ROOT / "docs" / "performance"
 PACKAGE: Final = ROOT / "server" / "twinpost_server"
 
-MARKER: Final = re.compile(r"<!-- (end )?(help|settings|errors|files)\b")
+MARKER: Final = re.compile(r"<!-- (end )?(help|settings|errors|files|performance)\b")
 """What every line that opens or closes a made part has."""
 
 PART: Final = re.compile(
-    r"^(?P<opening><!-- (?P<name>help|settings|errors|files)(?:: (?P<argument>[^\n]+))? -->\n)"
+    r"^(?P<opening><!-- (?P<name>help|settings|errors|files|performance)(?:: (?P<argument>[^\n]+))? -->\n)"
     r"(?:(?!<!-- )[^\n]*\n)*"
     r"(?P<closing><!-- end (?P=name) -->)$",
     re.MULTILINE,
@@ -71,6 +78,7 @@ def main() -> None:
         if after != before:
             path.write_text(after, encoding="utf-8")
             print(f"{path.relative_to(ROOT)}: written")
+    draw(RESULTS, CHARTS)
 
 
 def _help(command: str) -> str:
@@ -147,8 +155,12 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
+def _performance(argument: str) -> str:
+    return part(argument, RESULTS)
+
+
 RENDERERS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {"help": _help, "settings": _settings, "errors": _errors, "files": _files}
+    {"help": _help, "settings": _settings, "errors": _errors, "files": _files, "performance": _performance}
 )
 
 if __name__ == "__main__":

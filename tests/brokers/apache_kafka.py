@@ -7,7 +7,7 @@ import hashlib
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -22,6 +22,8 @@ _PROJECT = Path(__file__).parents[1] / "kafka"
 _START_TIMEOUT_S = 60.0
 _DOWNLOAD_TIMEOUT_S = 300.0
 _LISTENERS = ("PLAINTEXT", "SASL_PLAINTEXT", "CONTROLLER")
+# The serial collector and one compiler tier start fastest and take the least of a small machine.
+_JAVA_OPTIONS = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 class KafkaBroker:
@@ -35,18 +37,15 @@ class KafkaBroker:
 
     process: BrokerProcess
 
-    def __init__(self, node_id: int, directory: Path, classpath: str) -> None:
-        """Reserve ports for the node, whose files live in `directory`; `classpath` is Java's."""
+    def __init__(self, node_id: int, directory: Path, classpath: str, java_options: Sequence[str]) -> None:
+        """Reserve ports for the node, whose files live in `directory`; `classpath` and `java_options` are Java's."""
         self.node_id = node_id
         self.directory = directory
         self._reserved = {listener: ReservedPort() for listener in _LISTENERS}
         self.ports = {listener: port.number for listener, port in self._reserved.items()}
-        # The serial collector and one compiler tier start fastest and take the least of a small machine.
         self._java = [
             str(needs_program("java", "run Apache Kafka")),
-            "-Xmx256m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
+            *java_options,
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp",
             classpath,
@@ -121,6 +120,7 @@ class ApacheKafka:
         scram_users: Mapping[str, str] | None = None,
         authorizer: bool = False,
         settings_of: Callable[[KafkaBroker], Mapping[str, str]] | None = None,
+        java_options: Sequence[str] = _JAVA_OPTIONS,
     ) -> None:
         """Start the cluster and return once every broker answers.
 
@@ -131,13 +131,15 @@ class ApacheKafka:
             scram_users: passwords by name of users for SCRAM-SHA-256 on the SASL_PLAINTEXT listener.
             authorizer: whether rights (ACLs) are checked.
             settings_of: tells the settings of one broker, above all others.
+            java_options: Java's; by default those that suit tests, which start brokers often and load them little.
 
         Raises:
             TimeoutError: a broker did not answer in time; the message has the end of its log.
         """
         classpath = f"{_libraries()}/*"
         self.nodes = {
-            node_id: KafkaBroker(node_id, directory / f"node-{node_id}", classpath) for node_id in range(1, brokers + 1)
+            node_id: KafkaBroker(node_id, directory / f"node-{node_id}", classpath, java_options)
+            for node_id in range(1, brokers + 1)
         }
         self.replicas = min(brokers, 3)
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from bench.charts import draw
 from tools import docs
 
 DOCUMENTS = [str(path.relative_to(docs.ROOT)) for path in docs.documents()]
@@ -37,11 +38,19 @@ def test_every_marker_belongs_to_a_part(root: Path, name: str) -> None:
         ("README.md", "<!-- settings -->"),
         ("docs/errors.md", "<!-- errors -->"),
         ("docs/architecture.md", "<!-- files -->"),
+        ("docs/performance.md", "<!-- performance: targets -->"),
     ],
 )
 def test_document_has_its_made_part(root: Path, name: str, marker: str) -> None:
     """The parts a reader relies on are made, not written by hand."""
     assert marker in (root / name).read_text(encoding="utf-8")
+
+
+def test_charts_are_those_of_the_newest_results(tmp_path: Path) -> None:
+    """`make docs` would draw the same, byte for byte, and no chart is left from another time."""
+    draw(docs.RESULTS, tmp_path)
+    fresh = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert fresh == {path.name: path.read_bytes() for path in docs.CHARTS.glob("*")}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -1,0 +1,1 @@
+"""The systems that loads are put on: twinpost, and what it is measured against."""
