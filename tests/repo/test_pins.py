@@ -30,7 +30,7 @@ def test_the_python_example_has_the_same_pins(root: Path, pins: dict[str, re.Mat
     assert {name: pins[name]["version"] for name in own} == {name: match["version"] for name, match in own.items()}
 
 
-@pytest.mark.parametrize("name", ["examples/node", "tests/upstash"])
+@pytest.mark.parametrize("name", ["examples/node", "tests/browser/page", "tests/upstash"])
 def test_packages_from_npm_have_one_version(root: Path, name: str) -> None:
     """Neither `^` nor `~`, and no range."""
     package = json.loads((root / name / "package.json").read_text(encoding="utf-8"))
