@@ -7,7 +7,8 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check lint types layers contract repo test format generate bench bench-smoke bench-scale bench-soak docs floor baseline lock wheel clean
+.PHONY: help run examples check lint types layers contract repo test format generate bench bench-smoke bench-scale bench-soak \
+	docs floor baseline lock wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +17,8 @@ run: $(READY) ## Run a gateway to try out, with a broker of its own (PORT=, KAFK
 	@$(BIN)/python -m tools.foreground $(BIN)/twinpost dev \
 		$(if $(PORT),--port '$(PORT)') $(if $(KAFKA),--kafka '$(KAFKA)') \
 		$(if $(KAFKA_PORT),--kafka-port '$(KAFKA_PORT)') $(if $(WORKERS),--workers '$(WORKERS)')
+
+examples: test-examples ## Build the examples in every language there is a toolchain for, and run them (ARGS= are pytest's)
 
 check: lint types layers contract repo ## Check everything that needs no running gateway
 
@@ -37,9 +40,10 @@ contract: $(READY) ## Check the proto files' style, and that no released contrac
 repo: $(READY) ## Check that documents, generated code, pins and packages tell the truth
 	@$(BIN)/pytest -q tests/repo
 
-test: $(READY) ## Run every test but the slow suites (faults, hostile, fuzz) and measure coverage
+test: $(READY) ## Run every test but the suites of their own (faults, hostile, fuzz, examples, browser) and measure coverage
 	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term \
-		--ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py
+		--ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py \
+		--ignore=tests/examples --ignore=tests/browser
 	@$(BIN)/coverage report --include='*/twinpost_server/app/*,*/twinpost_server/core/*' --fail-under=100 \
 		>$(VENV)/core-coverage.txt || { cat $(VENV)/core-coverage.txt; exit 1; }
 
@@ -75,16 +79,23 @@ floor: $(READY) ## Raise the coverage floor to what the last `make test` reached
 baseline: $(READY) ## Take the contract as released: later changes may not break it
 	@$(BIN)/buf build --exclude-source-info --output proto/baseline.binpb
 
-lock: $(READY) ## Write constraints.txt from pyproject.toml (ARGS=--upgrade takes newer versions)
+lock: $(READY) ## Write constraints.txt, and the Python example's pins from it (ARGS=--upgrade takes newer versions)
 	@$(BIN)/uv pip compile pyproject.toml --output-file constraints.txt --quiet --custom-compile-command 'make lock' \
 		--universal --python-version 3.11 --generate-hashes \
 		--all-extras --group bench --group build --group check --group lock --group test $(ARGS)
+	@$(BIN)/uv pip compile examples/python/requirements.in --output-file examples/python/requirements.txt \
+		--constraints constraints.txt --quiet --custom-compile-command 'make lock' \
+		--universal --python-version 3.11 --generate-hashes
 
 wheel: $(READY) ## Build the wheel and the source distribution into dist/
 	@$(BIN)/hatchling build --target sdist --target wheel
 
 clean: ## Remove the environment and everything built
-	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist tests/kafka/target bench/.cache
+	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache dist tests/kafka/target \
+		bench/.cache \
+		tests/*/node_modules tests/browser/page/build tests/browser/page/node_modules \
+		examples/python/.venv examples/rust/Cargo.lock \
+		examples/*/dist examples/*/gen examples/*/node_modules examples/*/target
 
 $(READY): constraints.txt pyproject.toml tools/bootstrap
 	@tools/bootstrap $(VENV)

@@ -55,9 +55,10 @@ HELP_COLUMNS: Final = 100
 
 
 def documents() -> Iterator[Path]:
-    """Yield the project's documents: those at the root, then those in `docs/`."""
+    """Yield the project's documents: those at the root, those in `docs/`, and one of each example."""
     yield from sorted(ROOT.glob("*.md"))
     yield from sorted((ROOT / "docs").rglob("*.md"))
+    yield from sorted(ROOT.glob("examples/*/*.md"))
 
 
 def render(document: str) -> str:

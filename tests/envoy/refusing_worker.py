@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
+
+from hpack import Decoder
 
 from tests.envoy import http2
 
 __all__ = ["RefusingWorker"]
 
-_CLUSTERS = 3
+_HEALTH_CHECK = b"/grpc.health.v1.Health/Check"
 _REFUSED_STREAM = 7
 _SERVING = b"\x00\x00\x00\x00\x02\x08\x01"
 
@@ -56,20 +57,26 @@ class RefusingWorker:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
-                # Each cluster's health check has a connection, opened before the first request comes.
-                answer = self._say_serving if len(self._connections) < _CLUSTERS else self._refuse
                 self._connections.append(connection)
-                self._serving.append(threading.Thread(target=self._serve, args=(connection, answer)))
+                self._serving.append(threading.Thread(target=self._serve, args=(connection,)))
                 self._serving[-1].start()
 
-    def _serve(self, connection: socket.socket, answer: Callable[[socket.socket, int], None]) -> None:
+    def _serve(self, connection: socket.socket) -> None:
+        decoder = Decoder()
+        health_checks = set()
         with contextlib.suppress(OSError):
             connection.recv(len(http2.MAGIC), socket.MSG_WAITALL)
             connection.sendall(http2.SETTINGS)
             for frame in http2.frames(connection):
                 if frame.kind == http2.Kind.SETTINGS and not frame.flags:
                     connection.sendall(http2.frame(http2.Kind.SETTINGS, 1, 0))
-                elif frame.ends_stream and frame.kind != http2.Kind.RST_STREAM:
+                if (
+                    frame.kind == http2.Kind.HEADERS
+                    and _HEALTH_CHECK in dict(decoder.decode(frame.payload, raw=True)).values()
+                ):
+                    health_checks.add(frame.stream)
+                if frame.ends_stream and frame.kind != http2.Kind.RST_STREAM:
+                    answer = self._say_serving if frame.stream in health_checks else self._refuse
                     answer(connection, frame.stream)
 
     def _say_serving(self, connection: socket.socket, stream: int) -> None:

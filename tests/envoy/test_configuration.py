@@ -111,7 +111,7 @@ def _native_errors() -> dict[str, tuple[str, str, str]]:
     for mapper in Document(_FILE.read_text(encoding="utf-8"))[*HTTP, "local_reply_config", "mappers"]:
         headers = {item["header"]["key"]: item["header"]["value"] for item in mapper.get("headers_to_add", ())}
         if "grpc-status" in headers:
-            message = mapper["body_format_override"]["text_format_source"]["inline_string"]
+            message = headers["grpc-message"]
             errors[message] = (headers["grpc-status"], message, headers["grpc-status-details-bin"])
     return errors
 

@@ -6,6 +6,9 @@ import base64
 import json
 import struct
 
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
 from tests.envoy.front import Front
 from tests.gateway.rest import RestResponse
 
@@ -13,15 +16,14 @@ _PRODUCE = b"/twinpost.v1.ProducerService/Produce"
 _TRAILERS = 0x80
 
 
-def _call(front: Front, method: bytes, *, stub: bytes = b"", text: bool = False) -> RestResponse:
+def _call(
+    front: Front, method: bytes, *, stub: bytes = b"", text: bool = False, timeout: bytes = b"10S"
+) -> RestResponse:
     content_type = b"application/grpc-web-text" if text else b"application/grpc-web+proto"
     message = struct.pack(">BI", 0, 3) + b"abc"
-    return front.send(
-        method,
-        b"POST",
-        [(b"Content-Type", content_type), (b"Accept", content_type), (b"X-Grpc-Web", b"1"), (b"stub", stub)],
-        base64.b64encode(message) if text else message,
-    )
+    headers = [(b"Content-Type", content_type), (b"Accept", content_type), (b"X-Grpc-Web", b"1")]
+    headers += [(b"Origin", b"http://console.example"), (b"grpc-timeout", timeout), (b"stub", stub)]
+    return front.send(method, b"POST", headers, base64.b64encode(message) if text else message)
 
 
 def _frames(body: bytes) -> list[tuple[int, bytes]]:
@@ -60,3 +62,47 @@ def test_a_failure_of_the_worker_arrives(front: Front) -> None:
 def test_the_rest_service_cannot_be_called(front: Front) -> None:
     """As with native gRPC."""
     assert "12" == _call(front, b"/twinpost.v1.ProducerRestService/Produce").headers["grpc-status"]
+
+
+def _assert_told_by_envoy(response: RestResponse, code: int, reason: str, delivered: str) -> None:
+    """Assert that `response` is an error that clients of gRPC-Web read whole: 200, no body, everything in headers."""
+    headers = response.headers
+    details = headers["grpc-status-details-bin"]
+    status = status_pb2.Status.FromString(base64.b64decode(details + "=" * (-len(details) % 4)))
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in status.details)
+    assert (200, b"", str(code), status.message) == (
+        response.status,
+        response.body,
+        headers["grpc-status"],
+        headers["grpc-message"],
+    )
+    assert (code, reason, delivered) == (status.code, info.reason, info.metadata["delivered"])
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_envoys_own_refusal_arrives_whole(front: Front, *, text: bool) -> None:
+    """A client that sees another HTTP status than 200 looks neither at grpc-status nor at the details."""
+    _assert_told_by_envoy(_call(front, b"/a.B/C", text=text), 12, "ROUTE_NOT_FOUND", "no")
+
+
+def test_a_worker_that_does_not_answer_is_told_whole(brisk_front: Front) -> None:
+    """As on native gRPC, and not as if the gateway had not been there."""
+    _assert_told_by_envoy(_call(brisk_front, _PRODUCE, stub=b"hang"), 4, "DEADLINE_EXCEEDED", "unknown")
+
+
+def test_a_page_of_an_allowed_origin_reads_that_a_worker_is_missing_or_lost() -> None:
+    """And so whether its records may have been written; the headers that tell it are exposed."""
+    with Front.started(rest={"cors_origins": ["http://console.example"]}) as front:
+        missing = _call(front, _PRODUCE)
+        malformed = _call(front, _PRODUCE, timeout=b"soon")
+        with front.worker():
+            lost = _call(front, _PRODUCE, stub=b"die")
+
+    _assert_told_by_envoy(malformed, 3, "MALFORMED_REQUEST", "no")
+    _assert_told_by_envoy(missing, 14, "GATEWAY_UNAVAILABLE", "no")
+    _assert_told_by_envoy(lost, 14, "GATEWAY_UNAVAILABLE", "unknown")
+    for response in (missing, lost):
+        assert "http://console.example" == response.headers["access-control-allow-origin"]
+        exposed = set(response.headers["access-control-expose-headers"].split(", "))
+        assert {"grpc-status", "grpc-message", "grpc-status-details-bin"} <= exposed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -18,6 +19,33 @@ def pins(root: Path) -> dict[str, re.Match[str]]:
     """Every pin of `constraints.txt`, by canonical name."""
     text = (root / "constraints.txt").read_text(encoding="utf-8")
     return {canonicalize_name(match["name"]): match for match in PIN.finditer(text)}
+
+
+def test_the_python_example_has_the_same_pins(root: Path, pins: dict[str, re.Match[str]]) -> None:
+    """With hashes, and written after the last change of `constraints.txt` (`make lock`)."""
+    text = (root / "examples" / "python" / "requirements.txt").read_text(encoding="utf-8")
+    own = {canonicalize_name(match["name"]): match for match in PIN.finditer(text)}
+    assert own
+    assert [] == [name for name, match in own.items() if "--hash=sha256:" not in match["rest"]]
+    assert {name: pins[name]["version"] for name in own} == {name: match["version"] for name, match in own.items()}
+
+
+@pytest.mark.parametrize("name", ["examples/node", "tests/browser/page", "tests/upstash"])
+def test_packages_from_npm_have_one_version(root: Path, name: str) -> None:
+    """Neither `^` nor `~`, and no range."""
+    package = json.loads((root / name / "package.json").read_text(encoding="utf-8"))
+    wanted = {**package["dependencies"], **package.get("devDependencies", {})}
+    assert wanted
+    assert [] == [name for name, version in wanted.items() if not re.fullmatch(r"\d+\.\d+\.\d+", version)]
+
+
+def test_crates_have_one_version(root: Path) -> None:
+    """To Cargo `1.2.3` is a range; `=1.2.3` is not."""
+    manifest = tomllib.loads((root / "examples" / "rust" / "Cargo.toml").read_text(encoding="utf-8"))
+    wanted = {**manifest["dependencies"], **manifest["build-dependencies"]}
+    versions = {name: crate if isinstance(crate, str) else crate["version"] for name, crate in wanted.items()}
+    assert versions
+    assert [] == [name for name, version in versions.items() if not re.fullmatch(r"=\d+\.\d+\.\d+", version)]
 
 
 def test_every_pin_has_hashes(pins: dict[str, re.Match[str]]) -> None:

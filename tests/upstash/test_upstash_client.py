@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,42 +12,20 @@ import pytest
 from tests.brokers.ledger import StoredRecord, read_topic
 from tests.brokers.prerequisites import needs_program
 from tests.gateway.process import DevGateway
+from tests.npm_packages import install_npm_packages
 
 HERE = Path(__file__).parent
-INSTALL_TIMEOUT_S = 120
 RUN_TIMEOUT_S = 50
 TOPIC = "cities"
 
 
 @pytest.fixture(scope="module")
-def client_directory() -> Path:
-    """A directory, kept between runs, where Node finds the client; a new package.json installs it anew."""
-    node_modules = HERE / "node_modules"
-    installed = node_modules / "package.json"
-    wanted = (HERE / "package.json").read_bytes()
-    needs_program("node", "run the public client")
-    node_modules.mkdir(exist_ok=True)
-    with (node_modules / ".twinpost-lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not installed.exists() or installed.read_bytes() != wanted:
-            npm = needs_program("npm", "install the public client")
-            # A lock file would carry registry addresses; the client depends on nothing, so its version pins it all.
-            subprocess.run(
-                [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"],
-                cwd=HERE,
-                check=True,
-                timeout=INSTALL_TIMEOUT_S,
-            )
-            shutil.copyfile(HERE / "package.json", installed)
-    return HERE
-
-
-@pytest.fixture(scope="module")
-def answers(client_directory: Path, dev_gateway: DevGateway) -> dict[str, Any]:
+def answers(dev_gateway: DevGateway) -> dict[str, Any]:
     """What each call of `produce.mjs` came to."""
+    install_npm_packages(HERE, "run the public client")
     ran = subprocess.run(
         [needs_program("node", "run the public client"), "produce.mjs", dev_gateway.url, TOPIC],
-        cwd=client_directory,
+        cwd=HERE,
         check=False,
         capture_output=True,
         encoding="utf-8",

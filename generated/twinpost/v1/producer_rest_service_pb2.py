@@ -26,13 +26,14 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'twinpost/v1/producer_rest_service.proto\x12\x0btwinpost.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"8\n\x12RestProduceRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody2\xac\x01\n\x13ProducerRestService\x12\x94\x01\n\x07Produce\x12\x1f.twinpost.v1.RestProduceRequest\x1a\x14.google.api.HttpBody\"R\x82\xd3\xe4\x93\x02L\"\x08/produce:\x04\x62odyZ\x10\x12\x08/produce:\x04\x62odyZ\x13\"\x0b/produce/**:\x04\x62odyZ\x13\x12\x0b/produce/**:\x04\x62odyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'twinpost/v1/producer_rest_service.proto\x12\x0btwinpost.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\"8\n\x12RestProduceRequest\x12\"\n\x04\x62ody\x18\x01 \x01(\x0b\x32\x14.google.api.HttpBody2\xac\x01\n\x13ProducerRestService\x12\x94\x01\n\x07Produce\x12\x1f.twinpost.v1.RestProduceRequest\x1a\x14.google.api.HttpBody\"R\x82\xd3\xe4\x93\x02L\"\x08/produce:\x04\x62odyZ\x10\x12\x08/produce:\x04\x62odyZ\x13\"\x0b/produce/**:\x04\x62odyZ\x13\x12\x0b/produce/**:\x04\x62odyB\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinpost.v1.producer_rest_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_PRODUCERRESTSERVICE'].methods_by_name['Produce']._loaded_options = None
   _globals['_PRODUCERRESTSERVICE'].methods_by_name['Produce']._serialized_options = b'\202\323\344\223\002L\"\010/produce:\004bodyZ\020\022\010/produce:\004bodyZ\023\"\013/produce/**:\004bodyZ\023\022\013/produce/**:\004body'
   _globals['_RESTPRODUCEREQUEST']._serialized_start=113

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from twinpost.v1 import record_pb2 as twinpost_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"twinpost/v1/producer_service.proto\x12\x0btwinpost.v1\x1a\x18twinpost/v1/record.proto\"6\n\x0eProduceRequest\x12$\n\x07records\x18\x01 \x03(\x0b\x32\x13.twinpost.v1.Record\"=\n\x0fProduceResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.twinpost.v1.RecordResult\"N\n\x14ProduceStreamRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x07records\x18\x02 \x03(\x0b\x32\x13.twinpost.v1.Record\"U\n\x15ProduceStreamResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12*\n\x07results\x18\x02 \x03(\x0b\x32\x19.twinpost.v1.RecordResult2\xb3\x01\n\x0fProducerService\x12\x44\n\x07Produce\x12\x1b.twinpost.v1.ProduceRequest\x1a\x1c.twinpost.v1.ProduceResponse\x12Z\n\rProduceStream\x12!.twinpost.v1.ProduceStreamRequest\x1a\".twinpost.v1.ProduceStreamResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"twinpost/v1/producer_service.proto\x12\x0btwinpost.v1\x1a\x18twinpost/v1/record.proto\"6\n\x0eProduceRequest\x12$\n\x07records\x18\x01 \x03(\x0b\x32\x13.twinpost.v1.Record\"=\n\x0fProduceResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.twinpost.v1.RecordResult\"N\n\x14ProduceStreamRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x07records\x18\x02 \x03(\x0b\x32\x13.twinpost.v1.Record\"U\n\x15ProduceStreamResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12*\n\x07results\x18\x02 \x03(\x0b\x32\x19.twinpost.v1.RecordResult2\xb3\x01\n\x0fProducerService\x12\x44\n\x07Produce\x12\x1b.twinpost.v1.ProduceRequest\x1a\x1c.twinpost.v1.ProduceResponse\x12Z\n\rProduceStream\x12!.twinpost.v1.ProduceStreamRequest\x1a\".twinpost.v1.ProduceStreamResponse(\x01\x30\x01\x42\x02P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'twinpost.v1.producer_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'P\001'
   _globals['_PRODUCEREQUEST']._serialized_start=77
   _globals['_PRODUCEREQUEST']._serialized_end=131
   _globals['_PRODUCERESPONSE']._serialized_start=133

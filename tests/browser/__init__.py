@@ -1,0 +1,1 @@
+"""The gateway called from pages in a real browser."""

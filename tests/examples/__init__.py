@@ -1,0 +1,1 @@
+"""The examples, built and run as their READMEs say, against running gateways."""
