@@ -92,7 +92,7 @@ class KafkaSettings(Section):
         "none", description="How record batches are compressed on their way to the brokers."
     )
     linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
-        0, description="How long the producer gathers records into a batch; 0 sends at once."
+        1, description="How long records wait for company under load, and those of arrays and streams; 0 is never."
     )
     client_id: str = Field("twinpost", description="client.id that the brokers see in their logs and quotas.")
     topic_lookup_timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(

@@ -75,6 +75,9 @@ def producer_config(kafka: KafkaSettings, limits: LimitSettings, timeouts: Timeo
         # Where the Java client would put a keyed record; librdkafka's own default differs.
         "partitioner": "murmur2_random",
         "linger.ms": kafka.linger_ms,
+        # Records without a key go to one partition for so long, and then to another: spread over all at once they would
+        # make a batch for each. The default, twice linger.ms, is never where nothing lingers.
+        "sticky.partitioning.linger.ms": 10,
         "compression.type": kafka.compression,
         "batch.size": BATCH_BYTES,
         # The limit that callers are told is checked by the use-case; this one only has to be above it.

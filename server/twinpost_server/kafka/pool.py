@@ -48,6 +48,11 @@ class ProducerPool:
         self._closing = False
         self._producer = self._started()
 
+    @property
+    def in_flight(self) -> int:
+        """How many deliveries the producer in use lacks a report for."""
+        return self._producer.in_flight
+
     def submit(self, batch: RecordBatch) -> Delivery:
         """Hand `batch` to the producer in use."""
         return self._producer.submit(batch)

@@ -13,12 +13,12 @@ from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.ports import RecordStream
 from twinpost_server.kafka.budget import Budget
-from twinpost_server.kafka.client_config import BATCH_BYTES, connection_config, producer_config
+from twinpost_server.kafka.client_config import connection_config, producer_config
 from twinpost_server.kafka.cluster_admin import ClusterAdmin
 from twinpost_server.kafka.connectivity import ClusterState, Connectivity
 from twinpost_server.kafka.delivery import Delivery
-from twinpost_server.kafka.isolation import ALONE, Suspects
-from twinpost_server.kafka.pool import ProducerPool
+from twinpost_server.kafka.isolation import Suspects
+from twinpost_server.kafka.producers import Producers
 from twinpost_server.kafka.replica_watch import ReplicaWatch
 from twinpost_server.kafka.stream import KafkaStream
 from twinpost_server.kafka.topics import TopicCatalog
@@ -58,12 +58,11 @@ class KafkaSink:
             OSError: the SASL password file cannot be read.
         """
         self.budget = Budget(records_max=limits.in_flight_records_max, size_bytes_max=limits.in_flight_bytes_max)
-        self._producer_config = producer_config(kafka, limits, timeouts)
-        self._pool = ProducerPool(self._producer_config, on_settled=self._settled, on_trouble=self._troubled)
-        self._alone: ProducerPool | None = None
+        self._producers = Producers(
+            producer_config(kafka, limits, timeouts), on_settled=self._settled, on_trouble=self._troubled
+        )
         self._catalog = TopicCatalog(self._look_up, lookup_timeout_s=kafka.topic_lookup_timeout_s)
         self._on_cluster_change = on_cluster_change
-        self._small_topics: set[str] = set()
         self._learning: set[asyncio.Task[None]] = set()
         self._admin = ClusterAdmin(connection_config(kafka))
         self._connectivity = Connectivity(self._admin, on_change=self._cluster_changed)
@@ -80,7 +79,7 @@ class KafkaSink:
         self._check_cluster()
         # Before anything is waited for: what waits is held, too.
         self.budget.acquire(len(batch.records), batch.held_bytes)
-        delivery = await self.hand_over(batch, deadline)
+        delivery = await self.hand_over(batch, deadline, in_order=False)
         await delivery.waiter
         if delivery.failures or delivery.pending:
             return await self.resolve(delivery, deadline)
@@ -100,8 +99,7 @@ class KafkaSink:
         self._replica_watch.close()
         for learning in self._learning:
             learning.cancel()
-        pools = [pool for pool in (self._pool, self._alone) if pool is not None]
-        return sum(await asyncio.gather(*(pool.close(timeout_s=timeout_s) for pool in pools)))
+        return await self._producers.close(timeout_s=timeout_s)
 
     async def wait_for_room(self, batch: RecordBatch, deadline: float) -> None:
         """Take the budget for `batch`, waiting for it until `deadline`; `hand_over` must follow.
@@ -112,8 +110,10 @@ class KafkaSink:
         self._check_cluster()
         await self.budget.acquire_in_turn(len(batch.records), batch.held_bytes, deadline=deadline)
 
-    async def hand_over(self, batch: RecordBatch, deadline: float) -> Delivery:
+    async def hand_over(self, batch: RecordBatch, deadline: float, *, in_order: bool) -> Delivery:
         """Submit `batch`, whose budget is taken, once nothing that can be known beforehand stands against it.
+
+        Batches that are handed over `in_order` are stored in that order, partition by partition.
 
         Nothing waits between the submission and the return, so that a cancelled caller has either handed over nothing
         or has the delivery. The budget is given back where nothing is submitted, and by the delivery otherwise.
@@ -129,11 +129,12 @@ class KafkaSink:
             self._replica_watch.check(batch)
             if asyncio.get_running_loop().time() >= deadline:
                 raise RequestFailed(_NO_TIME_LEFT)  # noqa: TRY301 - the same clean-up as every other refusal
-            pool = self._pool if self._small_topics.isdisjoint(batch.topics) else self._lone_pool()
-            return self._submit(pool, batch, deadline)
+            delivery = self._producers.submit(batch, in_order=in_order)
         except BaseException:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
+        self._wait(delivery, deadline)
+        return delivery
 
     async def resolve(
         self, delivery: Delivery, deadline: float, settled_topics: frozenset[str] = frozenset()
@@ -163,23 +164,16 @@ class KafkaSink:
         except RequestFailed:
             return [_NO_ROOM_ALONE] * len(batch.records)
         try:
-            delivery = self._submit(self._lone_pool(), batch, deadline)
+            delivery = self._producers.submit_alone(batch)
         except BaseException:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
+        self._wait(delivery, deadline)
         await delivery.waiter
         return self._explained(delivery)
 
-    def _lone_pool(self) -> ProducerPool:
-        """Return the producer that puts every record into a batch of its own."""
-        if self._alone is None:
-            self._alone = ProducerPool(
-                {**self._producer_config, **ALONE}, on_settled=self._settled, on_trouble=self._troubled
-            )
-        return self._alone
-
     async def _look_up(self, topic: str, timeout_s: float) -> int:
-        partitions = await self._pool.lookup(topic, timeout_s)
+        partitions = await self._producers.lookup(topic, timeout_s)
         learning = asyncio.get_running_loop().create_task(self._learn_size(topic))
         self._learning.add(learning)
         learning.add_done_callback(self._learning.discard)
@@ -187,19 +181,13 @@ class KafkaSink:
         return partitions
 
     async def _learn_size(self, topic: str) -> None:
-        """Find out whether `topic` takes less at once than the producer gathers.
-
-        It would refuse batches of records that are all small enough; tried alone later, they might be out of order.
-        """
+        """Find out how much `topic` takes at once."""
         try:
             batch_bytes_max = await self._admin.batch_bytes_max(topic)
         except KafkaException:
             # The gateway may produce without the right to look at configurations.
             return
-        if batch_bytes_max is not None and batch_bytes_max < BATCH_BYTES:
-            self._small_topics.add(topic)
-        else:
-            self._small_topics.discard(topic)
+        self._producers.note_batch_bytes_max(topic, batch_bytes_max)
 
     def _cluster_changed(self, state: ClusterState) -> None:
         refusal = _REFUSALS.get(state)
@@ -211,11 +199,6 @@ class KafkaSink:
         refusal = _REFUSALS.get(self._connectivity.state)
         if refusal is not None:
             raise RequestFailed(refusal)
-
-    def _submit(self, pool: ProducerPool, batch: RecordBatch, deadline: float) -> Delivery:
-        delivery = pool.submit(batch)
-        self._wait(delivery, deadline)
-        return delivery
 
     async def _check_partitions(self, batch: RecordBatch, deadline: float) -> None:
         named: dict[str, int] = {}

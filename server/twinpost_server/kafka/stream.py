@@ -35,7 +35,7 @@ class KafkaStream:
         """Hand over `batch`; the contract is `core.ports.RecordStream.enqueue`'s."""
         async with self._turn:
             await self._sink.wait_for_room(batch, deadline)
-            delivery = await self._sink.hand_over(batch, deadline)
+            delivery = await self._sink.hand_over(batch, deadline, in_order=True)
             self._steps += 1
             for topic in batch.topics:
                 self._last_step[topic] = self._steps

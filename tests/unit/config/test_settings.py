@@ -41,7 +41,7 @@ def test_defaults_are_the_documented_ones() -> None:
             "sasl_password_file": None,
             "ssl_ca_file": None,
             "compression": "none",
-            "linger_ms": 0,
+            "linger_ms": 1.0,
             "client_id": "twinpost",
             "topic_lookup_timeout_s": 3.0,
         },

@@ -39,8 +39,9 @@ class Sink:
         self._note("room", batch.topics)
         await self.room.wait()
 
-    async def hand_over(self, batch: RecordBatch, _deadline: float) -> Delivery:
+    async def hand_over(self, batch: RecordBatch, _deadline: float, *, in_order: bool) -> Delivery:
         """Hand over."""
+        assert in_order
         self._note("hand over", batch.topics)
         waiter = asyncio.get_running_loop().create_future()
         return Delivery(batch, waiter, lambda _: None, now_ms=1, create_time_topics=set())
