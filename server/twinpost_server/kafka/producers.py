@@ -23,7 +23,7 @@ from twinpost_server.kafka.pool import ProducerPool
 
 __all__ = ["Producers"]
 
-_LITTLE_IN_FLIGHT: Final = 8
+_LITTLE_IN_FLIGHT: Final = 2
 """Requests in flight up to which a lone record does not wait for company."""
 
 _AT_ONCE: Final = {"linger.ms": 0}
