@@ -30,11 +30,12 @@ def faulty_cluster() -> Iterator[MockCluster]:
     cluster.close()
 
 
+@pytest.mark.parametrize("in_flight_requests_max", [1, 5])
 @pytest.mark.parametrize(
     "refusal", [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_ENOUGH_REPLICAS]
 )
 async def test_a_refused_batch_is_not_acknowledged_because_a_later_one_is_stored(
-    faulty_cluster: MockCluster, refusal: int
+    faulty_cluster: MockCluster, refusal: int, in_flight_requests_max: int
 ) -> None:
     """What is acknowledged is in the log, at the offset told.
 
@@ -45,9 +46,10 @@ async def test_a_refused_batch_is_not_acknowledged_because_a_later_one_is_stored
     faulty_cluster.fail_produce_requests([refusal])
     # Two such records do not fit into one batch (librdkafka's batch.size).
     records = [Record(b"%d" % n * 600_000, TOPIC) for n in range(3)]
-    sink = KafkaSink(
-        KafkaSettings(bootstrap_servers=faulty_cluster.bootstrap_servers), LimitSettings(), TimeoutSettings()
+    kafka = KafkaSettings(
+        bootstrap_servers=faulty_cluster.bootstrap_servers, in_flight_requests_max=in_flight_requests_max
     )
+    sink = KafkaSink(kafka, LimitSettings(), TimeoutSettings())
     try:
         deadline = asyncio.get_running_loop().time() + 10
         outcomes = await sink.write(RecordBatch.checked(records, LIMITS), deadline=deadline)

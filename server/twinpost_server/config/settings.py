@@ -94,6 +94,13 @@ class KafkaSettings(Section):
     linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
         1, description="How long records wait for company under load, and those of arrays and streams; 0 is never."
     )
+    in_flight_requests_max: Annotated[int, Field(ge=1, le=5)] = Field(
+        1,
+        description=(
+            "Produce requests under way at once on a connection to a broker. More serve many topics and partitions "
+            "sooner; records for a topic just created may then be answered with 'unknown'."
+        ),
+    )
     client_id: str = Field("twinpost", description="client.id that the brokers see in their logs and quotas.")
     topic_lookup_timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
         3.0, description="How long an unknown topic is looked for before it is answered with 404."

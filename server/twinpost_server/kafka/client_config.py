@@ -68,10 +68,10 @@ def producer_config(kafka: KafkaSettings, limits: LimitSettings, timeouts: Timeo
         "acks": "all",
         # Retries inside librdkafka cannot store a record twice, nor in another order (KIP-98).
         "enable.idempotence": True,
-        # With more, a leader that is new and has no state of this producer may refuse a batch and take the next one,
-        # and librdkafka then counts the first one as acknowledged: it was in no log (measured; `Delivery` refuses to
-        # believe it as well). Waiting for each other, batches also grow as the gateway gets busy.
-        "max.in.flight.requests.per.connection": 1,
+        # With more than one, a leader that is new and has no state of this producer may refuse a batch and take the
+        # next one, and librdkafka then counts the first one as acknowledged: it was in no log (measured; `Delivery`
+        # does not believe it, and tells of it as unknown). Five is the most that keeps the order (KIP-98).
+        "max.in.flight.requests.per.connection": kafka.in_flight_requests_max,
         # Where the Java client would put a keyed record; librdkafka's own default differs.
         "partitioner": "murmur2_random",
         "linger.ms": kafka.linger_ms,

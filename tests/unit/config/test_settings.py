@@ -42,6 +42,7 @@ def test_defaults_are_the_documented_ones() -> None:
             "ssl_ca_file": None,
             "compression": "none",
             "linger_ms": 1.0,
+            "in_flight_requests_max": 1,
             "client_id": "twinpost",
             "topic_lookup_timeout_s": 3.0,
         },
