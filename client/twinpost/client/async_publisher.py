@@ -143,22 +143,31 @@ class AsyncPublisher:
         """
         self._closing = True
         self._announce_progress()
+        given_up = 0
         try:
-            await self.flush(timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self.flush()
+                self._finish()
+                await asyncio.shield(self._clock_task)
         except TimeoutError:
             pass
         finally:
-            given_up = [] if self._outbox.is_empty else self._outbox.abandon()
-            self._tell(given_up)
-            if given_up and self._stream is not None:
+            given_up = self._finish()
+            if self._stream is not None:
                 self._end(self._stream, None)
-            self._finished = True
-            self._sender.set()
-            self._clock.set()
             await self._clock_task
             if self._own_channel is not None:
                 await self._own_channel.close()
-        return len(given_up)
+        return given_up
+
+    def _finish(self) -> int:
+        """Let the tasks end once there is nothing to do for them, and return how many records are given up for that."""
+        settled = [] if self._outbox.is_empty else self._outbox.abandon()
+        self._tell(settled)
+        self._finished = True
+        self._sender.set()
+        self._clock.set()
+        return len(settled)
 
     async def _add_in_turn(
         self, record: Record, future: asyncio.Future[RecordMetadata], timeout_s: float | None
@@ -225,7 +234,9 @@ class AsyncPublisher:
                     await stream.call.done_writing()
                     return
                 else:
-                    self._sender_wakes_at = idle_at if self._outbox.is_empty else self._outbox.send_at
+                    if now >= idle_at:
+                        idle_at = now + IDLE_S_MAX
+                    self._sender_wakes_at = min(idle_at, self._outbox.send_at)
                     await _until(self._sender, self._sender_wakes_at)
                     self._sender_wakes_at = -math.inf
         except (grpc.RpcError, asyncio.InvalidStateError):

@@ -12,7 +12,10 @@ __all__ = ["IDLE_S_MAX", "MIB", "PublisherOptions"]
 MIB: Final = 1024 * 1024
 
 IDLE_S_MAX: Final = 30.0
-"""How long a stream stays open without a record: it counts for the gateway's `limits.concurrent_requests_max`."""
+"""How long, and up to twice as long, a stream stays open without a record.
+
+It counts for the gateway's `limits.concurrent_requests_max`, and stays on the worker it began with.
+"""
 
 _BATCH_BYTES_MIN: Final = 1024
 """Room for a small record of a topic with the longest name."""

@@ -158,17 +158,20 @@ class Publisher:
             self._refuse_own_thread()
             self._closing = True
             self._others.notify_all()
+        deadline = math.inf if timeout_s is None else monotonic() + timeout_s
         try:
             self.flush(timeout_s)
         except TimeoutError:
             pass
         finally:
-            given_up = self._finish()
+            given_up = self._finish(deadline)
         return given_up
 
     # --- under the lock ---
 
     def _wait_for_room(self, record: Record, future: RecordFuture, timeout_s: float | None) -> None:
+        if timeout_s is not None and timeout_s <= 0:
+            raise BufferFull(self._outbox.held_bytes)
         self._refuse_own_thread()
         deadline = math.inf if timeout_s is None else monotonic() + timeout_s
         while True:
@@ -214,7 +217,9 @@ class Publisher:
                 self._outbox.leaving(now)
                 self._clock.notify()
                 return None
-            self._sender_wakes_at = idle_at if self._outbox.is_empty else self._outbox.send_at
+            if now >= idle_at:
+                idle_at = now + IDLE_S_MAX
+            self._sender_wakes_at = min(idle_at, self._outbox.send_at)
             self._sender.wait(_remaining_s(self._sender_wakes_at))
             self._sender_wakes_at = -math.inf
         return None
@@ -318,17 +323,19 @@ class Publisher:
                 self._telling.discard(telling)
                 self._others.notify_all()
 
-    def _finish(self) -> int:
+    def _finish(self, deadline: float) -> int:
         """End the threads and the connection, and return how many records were given up for that."""
         with self._lock:
             settled = [] if self._outbox.is_empty else self._outbox.abandon()
             telling = self._begin_telling(settled)
-            stream = self._stream
             self._finished = True
             self._sender.notify()
             self._clock.notify()
         self._tell(settled, telling)
-        if settled and stream is not None:
+        if not settled:
+            self._clock_thread.join(_remaining_s(deadline))
+        stream = self._stream
+        if stream is not None:
             self._end(stream, None)
         self._clock_thread.join()
         if self._own_channel is not None:
