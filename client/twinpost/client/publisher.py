@@ -229,6 +229,13 @@ class Publisher:
     def _run(self) -> None:
         """Open streams, break off those that hang, give up what is out of time."""
         self._own_threads.add(threading.get_ident())
+        try:
+            self._keep_time()
+        finally:
+            # The system may give the same number to another thread.
+            self._own_threads.discard(threading.get_ident())
+
+    def _keep_time(self) -> None:
         while True:
             opened = hung = None
             with self._lock:

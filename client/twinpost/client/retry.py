@@ -50,6 +50,10 @@ RETRY: Final = RetryPolicy()
 """What suits most."""
 
 
+_TRY_S_MIN: Final = 0.25
+"""Time that must be left for another try. One that ends at the deadline would turn a certain `no` into `unknown`."""
+
+
 class Tries:
     """The tries of one call: whether there is another one, and when."""
 
@@ -69,4 +73,4 @@ class Tries:
         if self._policy is None or not error.safely_retriable:
             return None
         delay_s = self._policy.delay_s(self._failures, error.retry_delay_s, self._random)
-        return delay_s if now + delay_s < self._deadline else None
+        return delay_s if now + delay_s + _TRY_S_MIN <= self._deadline else None
