@@ -15,7 +15,7 @@ from twinpost.client.async_client import AsyncClient
 from twinpost.client.async_publisher import AsyncPublisher
 from twinpost.client.client import Client
 from twinpost.client.connection import Tls
-from twinpost.client.errors import BufferFull, Delivered, PublisherClosed, RecordError, Violation
+from twinpost.client.errors import BufferFull, Delivered, PublisherClosed, RecordError, RecordOvertaken, Violation
 from twinpost.client.future import RecordFuture
 from twinpost.client.options import PublisherOptions
 from twinpost.client.publisher import Publisher
@@ -35,6 +35,7 @@ __all__ = [
     "RecordError",
     "RecordFuture",
     "RecordMetadata",
+    "RecordOvertaken",
     "RetryPolicy",
     "Tls",
     "Violation",

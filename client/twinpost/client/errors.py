@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["BufferFull", "Delivered", "PublisherClosed", "RecordError", "Violation"]
+__all__ = ["BufferFull", "Delivered", "PublisherClosed", "RecordError", "RecordOvertaken", "Violation"]
 
 
 class Delivered(StrEnum):
@@ -75,12 +75,18 @@ class RecordError(Exception):
         """Return the same error of a record that was not sent at all."""
         if self.delivered is Delivered.NO:
             return self
-        return self._but(f"{self.message}; but nothing was sent yet, so nothing was written", Delivered.NO)
+        return self._but(f"{self.message}; the record was not sent", Delivered.NO)
 
-    def overtaken(self) -> RecordError:
+    def overtaken(self) -> RecordOvertaken:
         """Return the same error of a record that is not tried again for the sake of its key's order."""
-        told = "not tried again, since a later record of its key is, or may be, in the log"
-        return self._but(f"{self.message}; {told}", self.delivered)
+        return RecordOvertaken(
+            self.reason,
+            f"{self.message}; not tried again, since a later record of its key is, or may be, in the log",
+            retriable=self.retriable,
+            delivered=self.delivered,
+            retry_delay_s=self.retry_delay_s,
+            violations=self.violations,
+        )
 
     def _but(self, message: str, delivered: Delivered) -> RecordError:
         return RecordError(
@@ -91,6 +97,13 @@ class RecordError(Exception):
             retry_delay_s=self.retry_delay_s,
             violations=self.violations,
         )
+
+
+class RecordOvertaken(RecordError):
+    """A record was not acknowledged, and a publisher could not try it again without breaking its key's order.
+
+    A later record of the key is, or may be, in the log already. Sending this one again puts it behind that.
+    """
 
 
 class BufferFull(Exception):

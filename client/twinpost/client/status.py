@@ -54,7 +54,7 @@ def error_of(code: grpc.StatusCode, message: str, trailers: Iterable[tuple[str, 
     text = message.strip() or "no message"
     return RecordError(
         reason,
-        f"the call ended with {code.name} ({text}); the record may have been written",
+        f"the call ended with {code.name} ({text})",
         retriable=retriable,
         delivered=Delivered.UNKNOWN,
     )
