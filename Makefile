@@ -37,13 +37,13 @@ contract: $(READY) ## Check the proto files' style, and that no released contrac
 repo: $(READY) ## Check that documents, generated code, pins and packages tell the truth
 	@$(BIN)/pytest -q tests/repo
 
-test: $(READY) ## Run every test but the slow suites (faults, hostile, fuzz) and measure coverage
+test: $(READY) ## Run every test but the slow suites (faults, hostile, fuzz, ledger) and measure coverage
 	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term \
-		--ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py
+		--ignore=tests/faults --ignore=tests/hostile --ignore=tests/ledger --ignore=tests/fuzz/test_fuzzing.py
 	@$(BIN)/coverage report --include='*/twinpost_server/app/*,*/twinpost_server/core/*' --fail-under=100 \
 		>$(VENV)/core-coverage.txt || { cat $(VENV)/core-coverage.txt; exit 1; }
 
-test-%: $(READY) ## Run one suite, e.g. `make test-unit`, `make test-faults`; ARGS= are pytest's
+test-%: $(READY) ## Run one suite, e.g. `make test-unit`, `make test-ledger`; ARGS= are pytest's
 	@$(BIN)/pytest tests/$* $(ARGS)
 
 format: $(READY) ## Rewrite the sources in the one style
