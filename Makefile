@@ -40,14 +40,14 @@ contract: $(READY) ## Check the proto files' style, and that no released contrac
 repo: $(READY) ## Check that documents, generated code, pins and packages tell the truth
 	@$(BIN)/pytest -q tests/repo
 
-test: $(READY) ## Run every test but the suites of their own (faults, hostile, fuzz, examples, browser) and measure coverage
+test: $(READY) ## Run every test but the suites of their own (faults, hostile, fuzz, ledger, examples, browser)
 	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term \
-		--ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py \
+		--ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py --ignore=tests/ledger \
 		--ignore=tests/examples --ignore=tests/browser
 	@$(BIN)/coverage report --include='*/twinpost_server/app/*,*/twinpost_server/core/*' --fail-under=100 \
 		>$(VENV)/core-coverage.txt || { cat $(VENV)/core-coverage.txt; exit 1; }
 
-test-%: $(READY) ## Run one suite, e.g. `make test-unit`, `make test-faults`; ARGS= are pytest's
+test-%: $(READY) ## Run one suite, e.g. `make test-unit`, `make test-ledger`; ARGS= are pytest's
 	@$(BIN)/pytest tests/$* $(ARGS)
 
 bench: $(READY) ## Measure twinpost side by side with what it is measured against (ARGS='--only rest-array-100 --rounds 3')

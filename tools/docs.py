@@ -6,7 +6,7 @@ a line of its own. `python -m tools.docs` writes all of them in place; `tests/re
 - `help: twinpost serve`: what that command's `--help` prints.
 - `settings`: every setting with its default and what it accepts.
 - `errors`: every reason with its status codes and what to do.
-- `files`: the file map of `server/`, each module with the first line of its docstring.
+- `files`: the file map of `server/` and `client/`, each module with the first line of its docstring.
 - `performance: targets`: figures of the newest run of the benchmark that is checked in; see `bench/document.py`.
 
 The charts of that run, which the documents show, are made along with them.
@@ -38,7 +38,7 @@ __all__ = ["CHARTS", "MARKER", "RESULTS", "documents", "render"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHARTS: Final = ROOT / "docs" / "performance"
-PACKAGE: Final = ROOT / "server" / "twinpost_server"
+SOURCES: Final = (ROOT / "server", ROOT / "client")
 
 MARKER: Final = re.compile(r"<!-- (end )?(help|settings|errors|files|performance)\b")
 """What every line that opens or closes a made part has."""
@@ -142,7 +142,8 @@ def _errors(_argument: str) -> str:
 
 
 def _files(_argument: str) -> str:
-    rows = ((f"`{path.relative_to(PACKAGE.parent)}`", _first_line(path)) for path in sorted(PACKAGE.rglob("*.py")))
+    modules = ((source, path) for source in SOURCES for path in sorted(source.rglob("*.py")))
+    rows = ((f"`{path.relative_to(source)}`", _first_line(path)) for source, path in modules)
     return _table(("Module", "What it holds"), rows)
 
 

@@ -41,9 +41,10 @@ def generate(target: Path) -> None:
         *contract,
     )
     _protoc("--include_imports", f"--descriptor_set_out={target / DESCRIPTOR_SET}", *contract, ERROR_DETAILS)
-    for directory in {path.parent for path in target.glob("twinpost/**/*.py")} | {target / "twinpost"}:
+    for directory in {path.parent for path in target.glob("twinpost/**/*.py")}:
+        # `twinpost` itself is a namespace package, whose parts say for themselves that they are typed (PEP 561).
         (directory / "__init__.py").touch()
-    (target / "twinpost" / "py.typed").touch()
+        (directory / "py.typed").touch()
 
 
 def differences(left: Path, right: Path) -> list[str]:

@@ -129,6 +129,67 @@ def dev(**options: Any) -> None:  # noqa: ANN401 - what click makes of the optio
     sys.exit(development.run(**options))
 
 
+def _file_option(name: str, meaning: str) -> Callable[[_Command], _Command]:
+    return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=meaning)
+
+
+@cli.command()
+@click.argument("topic")
+@click.argument("value", required=False)
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    envvar="TWINPOST_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="The gateway; https for TLS.",
+)
+@click.option("--user", envvar="TWINPOST_USER", show_envvar=True, metavar="NAME", help="Who calls.")
+@_file_option(
+    "--password-file", "Its first line is the password. Without: the variable TWINPOST_PASSWORD, or it is asked for."
+)
+@_file_option("--ca-file", "PEM file with who may have signed the gateway's certificate.")
+@_file_option("--cert-file", "PEM file with a client certificate.")
+@_file_option("--key-file", "PEM file with that one's key.")
+@_file_option("--file", "Read lines from there instead of standard input.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["lines", "ndjson", "messages"]),
+    default="lines",
+    show_default=True,
+    help="A line is a value; a JSON document, which is the value; or a message as for POST /produce.",
+)
+@click.option("--key", metavar="TEXT", help="The key of every record.")
+@click.option("--key-field", metavar="NAME", help="With ndjson: the field of each document that is the key.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header of every record; as often as needed."
+)
+@click.option("--partition", type=click.IntRange(0, 2**31 - 1), metavar="N", help="The partition of every record.")
+@_file_option("--failed", "Add every line that was not acknowledged to this file, as JSON, with the reason.")
+@_file_option("--resume", "Remember in this file what is settled, and go on from there the next time; needs --failed.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a line may take to be acknowledged.",
+)
+@click.option("--resend-unknown", is_flag=True, help="Send again what may be stored already: at least once.")
+def produce(topic: str, value: str | None, **options: Any) -> None:  # noqa: ANN401 - what click makes of the options
+    """Put VALUE, or every line of a file or of standard input, into TOPIC.
+
+    Lines are stored in order for each key. Ends with 0 if every line is acknowledged, 1 if some are not, and 2 where it
+    could not begin.
+    """
+    from twinpost_server import feed  # noqa: PLC0415 - see the module's docstring
+
+    sys.exit(feed.produce(topic, value, **options))
+
+
 @cli.group()
 def user() -> None:
     """Edit the users file.

@@ -76,6 +76,7 @@ class TestProgram:
             (),
             ("serve",),
             ("dev",),
+            ("produce",),
             ("user",),
             ("user", "add"),
             ("user", "remove"),

@@ -44,6 +44,9 @@ FLAGS: Final[Mapping[str, Key]] = MappingProxyType(
 _PREFIX: Final = "TWINPOST_"
 _DELIMITER: Final = "__"
 
+_OF_PRODUCE: Final = frozenset({"TWINPOST_PASSWORD", "TWINPOST_URL", "TWINPOST_USER"})
+"""Variables of `twinpost produce`, which may well be set where a gateway is started."""
+
 _SERVICE_LINK: Final = re.compile(r"TWINPOST_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
 _SERVICE_URL: Final = re.compile(r"(tcp|udp|sctp)://")
 
@@ -165,7 +168,7 @@ def _in_file(
 def _in_environment(environment: Mapping[str, str]) -> Iterator[_Entry]:
     source = _Source(Path.cwd(), is_text=True, spelled=_variable)
     for name, text in sorted(environment.items()):
-        if name.startswith(_PREFIX) and not _is_service_link(name, text):
+        if name.startswith(_PREFIX) and name not in _OF_PRODUCE and not _is_service_link(name, text):
             key = tuple(name.removeprefix(_PREFIX).lower().split(_DELIMITER))
             yield _Entry(source, f"environment {name}", key, text)
 

@@ -121,6 +121,11 @@ class TestEnvironment:
         """A Service named `twinpost` does not keep the gateway behind it from starting."""
         load(None, NEEDED | {name: value}, {})
 
+    @pytest.mark.parametrize("name", ["TWINPOST_URL", "TWINPOST_USER", "TWINPOST_PASSWORD"])
+    def test_what_the_command_for_callers_reads_is_no_setting(self, name: str) -> None:
+        """`twinpost produce` and a gateway may be started from one shell."""
+        load(None, NEEDED | {name: "x"}, {})
+
 
 class TestPaths:
     """What paths are relative to."""
@@ -342,7 +347,7 @@ class TestSecrets:
             "TWINPOST_KAFKA__SASL_PASSWORD",
             "TWINPOST_KAFKA__SASL_PASSWORD_FILE",
             "TWINPOST_LISTEN__TLS__KEY_FILE",
-            "TWINPOST_PASSWORD",
+            "TWINPOST_GATEWAY_PASSWORD",
         ],
     )
     def test_secret_in_the_wrong_place_is_not_shown(self, name: str) -> None:

@@ -1,0 +1,77 @@
+"""How a publisher gathers, holds and tries again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from twinpost.client.retry import RETRY, RetryPolicy
+
+__all__ = ["IDLE_S_MAX", "MIB", "PublisherOptions"]
+
+MIB: Final = 1024 * 1024
+
+IDLE_S_MAX: Final = 30.0
+"""How long, and up to twice as long, a stream stays open without a record.
+
+It counts for the gateway's `limits.concurrent_requests_max`, and stays on the worker it began with.
+"""
+
+_BATCH_BYTES_MIN: Final = 1024
+"""Room for a small record of a topic with the longest name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherOptions:
+    """What a `Publisher` or `AsyncPublisher` keeps to.
+
+    Attributes:
+        batch_bytes_max: most bytes of one step on the stream, as Protobuf. A record that is larger cannot be published.
+            Keep it below the gateway's `limits.body_bytes_max`.
+        batch_records_max: most records of one step. Keep it at or below the gateway's `limits.request_records_max`.
+        linger_s: how long a record waits for others to travel with. Under load records gather anyway, while the step
+            before them is under way.
+        buffer_bytes_max: most bytes held unsettled, what a record takes in memory beside its own bytes included. Past
+            it `publish` waits.
+        delivery_timeout_s: how long after `publish` a record is settled at the latest.
+        resend_unknown: whether to send again what may already be in the log (at least once): nothing is lost to a
+            broken connection, and a record may be stored twice. Its metadata then says `maybe_duplicated`.
+        retry: when to try again.
+    """
+
+    batch_bytes_max: int = 2 * MIB
+    batch_records_max: int = 1000
+    linger_s: float = 0.005
+    buffer_bytes_max: int = 32 * MIB
+    delivery_timeout_s: float = 120.0
+    resend_unknown: bool = False
+    retry: RetryPolicy = RETRY
+
+    def __post_init__(self) -> None:
+        """Check every bound.
+
+        Raises:
+            ValueError: with all that is wrong.
+        """
+        problems = [
+            problem
+            for problem, wrong in (
+                (
+                    f"batch_bytes_max is {self.batch_bytes_max}: it must be at least {_BATCH_BYTES_MIN}",
+                    self.batch_bytes_max < _BATCH_BYTES_MIN,
+                ),
+                (f"batch_records_max is {self.batch_records_max}: it must be at least 1", self.batch_records_max < 1),
+                (f"linger_s is {self.linger_s}: it must not be below 0", not self.linger_s >= 0),
+                (
+                    f"buffer_bytes_max is {self.buffer_bytes_max}: it must be at least twice batch_bytes_max",
+                    self.buffer_bytes_max < 2 * self.batch_bytes_max,
+                ),
+                (
+                    f"delivery_timeout_s is {self.delivery_timeout_s}: it must be above linger_s",
+                    not self.delivery_timeout_s > self.linger_s,
+                ),
+            )
+            if wrong
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))

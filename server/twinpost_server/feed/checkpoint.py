@@ -1,0 +1,191 @@
+"""How far an input is settled, kept in a file from one run to the next.
+
+The file is a journal: a head, which says of which topic and input it tells and how many lines are settled from the
+first one on, and then one line for each time that more were settled: `[7,[9,12]]` are the lines 7 and 9 to 12. It is
+written with one system call each time, which outlives the process, however that ends. A line that is not whole, as
+after a loss of power, ends it; what it would have said is then settled once more.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from twinpost_server.feed.errors import FeedError
+
+__all__ = ["Checkpoint"]
+
+_VERSION: Final = 1
+
+_JOURNAL_BYTES_MAX: Final = 1024 * 1024
+"""Past it the journal is written anew, as short as it can be."""
+
+
+class Checkpoint:
+    """The lines that are settled.
+
+    Attributes:
+        lines: how many are, from the first one on, without a gap.
+    """
+
+    def __init__(self, path: Path, topic: str) -> None:
+        """Take up what `path` says of `topic`, or begin anew where there is no such file; `opened` calls this.
+
+        Raises:
+            FeedError: it is of another topic, is no such file, is in use, or cannot be read or written.
+        """
+        self._path = path
+        self._topic = topic
+        self._first_line: str | None = None
+        self.lines = 0
+        self._beyond: set[int] = set()
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lock()
+            content = path.read_bytes()
+        except OSError as error:
+            msg = f"{path} cannot be used for --resume: {error.strerror}"
+            raise FeedError(msg) from error
+        self._size = 0
+        if content:
+            self._load(content)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path, topic: str) -> Iterator[Checkpoint]:
+        """Hold the file until the end of the block.
+
+        Raises:
+            FeedError: as above.
+        """
+        checkpoint = cls(path, topic)
+        try:
+            yield checkpoint
+        finally:
+            os.close(checkpoint._descriptor)
+
+    def begin(self, first_line: bytes) -> None:
+        """Check that the input is the one of the last run, by its first line.
+
+        Raises:
+            FeedError: it is another one.
+        """
+        digest = hashlib.blake2b(first_line, digest_size=16).hexdigest()
+        if self._first_line is None:
+            self._first_line = digest
+            self._rewrite()
+        elif digest != self._first_line:
+            msg = (
+                f"{self._path} tells of another input, whose first line is not this one's: "
+                "give the same input, or remove the file to begin anew"
+            )
+            raise FeedError(msg)
+
+    def is_settled(self, number: int) -> bool:
+        """Return whether the line `number` is settled."""
+        return number <= self.lines or number in self._beyond
+
+    def settle(self, numbers: Iterable[int]) -> None:
+        """Note that these lines are settled; that is in the file when this returns.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        settled = sorted(numbers)
+        if not settled:
+            return
+        self._note(settled)
+        entry = _encoded(settled)
+        os.pwrite(self._descriptor, entry, self._size)
+        self._size += len(entry)
+        if self._size > _JOURNAL_BYTES_MAX:
+            self._rewrite()
+
+    def _note(self, numbers: Iterable[int]) -> None:
+        self._beyond.update(number for number in numbers if number > self.lines)
+        while self.lines + 1 in self._beyond:
+            self.lines += 1
+            self._beyond.remove(self.lines)
+
+    def _load(self, content: bytes) -> None:
+        # What follows the last newline was not written to its end.
+        head, *entries, _ = content.split(b"\n") if b"\n" in content else (content, b"")
+        try:
+            told = json.loads(head)
+            version, topic, first_line, lines = (told[name] for name in ("version", "topic", "first_line", "lines"))
+        except (ValueError, KeyError, TypeError):
+            version = topic = first_line = lines = None
+        if version != _VERSION or not isinstance(lines, int):
+            msg = f"{self._path} is no file of --resume: name another one, or remove it to begin anew"
+            raise FeedError(msg)
+        if topic != self._topic:
+            msg = f"{self._path} tells of the topic {topic}, not {self._topic}: name another file"
+            raise FeedError(msg)
+        self.lines = lines
+        self._first_line = first_line
+        self._size = len(head) + 1
+        for entry in entries:
+            try:
+                self._note(_decoded(json.loads(entry)))
+            except (ValueError, TypeError):
+                break
+            self._size += len(entry) + 1
+        os.ftruncate(self._descriptor, self._size)
+
+    def _rewrite(self) -> None:
+        """Write the file anew, whole or not at all."""
+        head = {"version": _VERSION, "topic": self._topic, "first_line": self._first_line, "lines": self.lines}
+        content = json.dumps(head).encode() + b"\n"
+        if self._beyond:
+            content += _encoded(sorted(self._beyond))
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        replaced = self._descriptor
+        self._descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._lock()
+        os.pwrite(self._descriptor, content, 0)
+        fresh.replace(self._path)
+        os.close(replaced)
+        self._size = len(content)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"{self._path} is in use: another `twinpost produce` is at work with it"
+            raise FeedError(msg) from None
+
+
+def _encoded(numbers: Sequence[int]) -> bytes:
+    """Return the line for ascending `numbers`."""
+    parts: list[int | list[int]] = []
+    first = last = numbers[0]
+    for number in (*numbers[1:], None):
+        if number == last + 1:
+            last = number
+            continue
+        parts.append(first if first == last else [first, last])
+        if number is not None:
+            first = last = number
+    return json.dumps(parts, separators=(",", ":")).encode() + b"\n"
+
+
+def _decoded(parts: Any) -> list[int]:  # noqa: ANN401 - what JSON has
+    """Return the numbers of a line.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: likewise.
+    """
+    numbers: list[int] = []
+    if not isinstance(parts, list):
+        raise TypeError
+    for part in parts:
+        first, last = (part, part) if isinstance(part, int) else part
+        numbers += range(first, last + 1)
+    return numbers

@@ -1,0 +1,473 @@
+"""`twinpost produce`, as people run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.brokers.ledger import TopicReader
+from tests.brokers.ports import LOOPBACK, free_port
+from tests.brokers.waiting import wait_for
+from tests.client.fake_gateway import Abort, FakeGateway, Hang, Results, Step, Stream, refused
+from tests.client.model_gateway import refusal
+from tests.gateway.process import DevGateway
+from twinpost_server.core.errors import Failure, Reason
+
+TIMEOUT_S = 60.0
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a command: this one's, without what is set for twinpost."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TWINPOST_")} | variables
+
+
+def produce(
+    *arguments: str | Path, stdin: bytes = b"", variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "twinpost_server", "produce", *arguments],
+        input=stdin,
+        capture_output=True,
+        env=environment(**(variables or {})),
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def to_dev(gateway: DevGateway) -> dict[str, str]:
+    """Return the variables that lead to the gateway of `make run`."""
+    return {"TWINPOST_URL": gateway.url, "TWINPOST_USER": "myuser", "TWINPOST_PASSWORD": "mypass"}
+
+
+def url(fake: FakeGateway) -> tuple[str, str]:
+    """Return the flag that leads to the fake gateway."""
+    return "--url", f"http://{fake.address}"
+
+
+def report(path: Path) -> list[tuple[int, str, str]]:
+    """Return line, reason and `delivered` of each entry of a report."""
+    entries = map(json.loads, path.read_bytes().splitlines())
+    return [(entry["line"], entry["reason"], entry["delivered"]) for entry in entries]
+
+
+class TestAgainstTheGateway:
+    """With workers, Envoy and a broker, and the topic read back."""
+
+    def test_value_is_stored_and_its_place_printed(self, dev_gateway: DevGateway) -> None:
+        """As REST prints it."""
+        flags = ("--key", "k", "--header", "a=b=c", "--partition", "1")
+        ran = produce("greetings", "héllo", *flags, variables=to_dev(dev_gateway))
+        assert (0, b"") == (ran.returncode, ran.stderr)
+        place = json.loads(ran.stdout)
+        assert ["topic", "partition", "offset", "timestamp"] == list(place)
+        with TopicReader.opened(dev_gateway.bootstrap_servers, "greetings") as reader:
+            [record] = [
+                record for record in reader.to_the_end() if (record.partition, record.offset) == (1, place["offset"])
+            ]
+        assert ("héllo".encode(), b"k", (("a", b"b=c"),)) == (record.value, record.key, record.headers)
+
+    def test_lines_of_a_key_are_stored_in_order(self, dev_gateway: DevGateway) -> None:
+        """Byte for byte; standard output has nothing, standard error one line."""
+        lines = [b"line %d \xff\r" % number for number in range(3000)]
+        ran = produce("cities", "--key", "in order", stdin=b"\n".join(lines), variables=to_dev(dev_gateway))
+        assert (0, b"") == (ran.returncode, ran.stdout)
+        assert ran.stderr.startswith(b"3000 acknowledged (")
+        assert 1 == len(ran.stderr.splitlines())
+        with TopicReader.opened(dev_gateway.bootstrap_servers, "cities") as reader:
+            assert lines == [record.value for record in reader.to_the_end() if record.key == b"in order"]
+
+    def test_field_of_a_document_is_its_key(self, dev_gateway: DevGateway, tmp_path: Path) -> None:
+        """And the document, as it stands, the value."""
+        path = tmp_path / "input"
+        documents = [b'{"id": "doc-%d", "n": %d}' % (number % 7, number) for number in range(100)]
+        path.write_bytes(b"\n\n".join(documents) + b"\n")
+        ran = produce(
+            "cities", "--format", "ndjson", "--key-field", "id", "--file", path, variables=to_dev(dev_gateway)
+        )
+        assert (0, b"100 acknowledged") == (ran.returncode, ran.stderr[:16])
+        with TopicReader.opened(dev_gateway.bootstrap_servers, "cities") as reader:
+            held = [record for record in reader.to_the_end() if (record.key or b"").startswith(b"doc-")]
+        assert sorted(documents) == sorted(record.value or b"" for record in held)
+        assert all(json.loads(record.value or b"")["id"].encode() == record.key for record in held)
+
+    def test_messages_are_those_of_rest(self, dev_gateway: DevGateway) -> None:
+        """With everything that they may have."""
+        headers = [{"key": "h", "value": "1"}]
+        message = {"partition": 3, "timestamp": 5, "key": "message", "value": None, "headers": headers}
+        lines = json.dumps(message).encode()
+        ran = produce("cities", "--format", "messages", stdin=lines, variables=to_dev(dev_gateway))
+        assert 0 == ran.returncode, ran.stderr
+        with TopicReader.opened(dev_gateway.bootstrap_servers, "cities") as reader:
+            [record] = [record for record in reader.to_the_end() if record.key == b"message"]
+        assert (3, 5, None, (("h", b"1"),)) == (record.partition, record.timestamp, record.value, record.headers)
+
+    def test_lines_that_fail_are_reported(self, dev_gateway: DevGateway, tmp_path: Path) -> None:
+        """Whoever refuses them: the others are stored."""
+        lines = [
+            b'{"value": "x"}',
+            b"nope",
+            b'{"value": "x", "partition": 99}',
+            b'{"value": "x", "partition": 3000000000}',
+        ]
+        failed = tmp_path / "failed"
+        flags = ("--format", "messages", "--failed", failed)
+        ran = produce("cities", *flags, stdin=b"\n".join(lines), variables=to_dev(dev_gateway))
+        assert (1, b"1 acknowledged") == (ran.returncode, ran.stderr[:14])
+        expected = {2: "INVALID_RECORD", 3: "PARTITION_OUT_OF_RANGE", 4: "INVALID_RECORD"}
+        assert [(line, reason, "no") for line, reason in expected.items()] == sorted(report(failed))
+
+    def test_wrong_password_ends_it(self, dev_gateway: DevGateway) -> None:
+        """The next line would fail as well."""
+        ran = produce("cities", stdin=b"a\nb\n", variables=to_dev(dev_gateway) | {"TWINPOST_PASSWORD": "wrong"})
+        assert 1 == ran.returncode
+        assert b"UNAUTHENTICATED" in ran.stderr
+        ran = produce("cities", "a", variables=to_dev(dev_gateway) | {"TWINPOST_PASSWORD": "wrong"})
+        assert (1, b"") == (ran.returncode, ran.stdout)
+        assert b"UNAUTHENTICATED" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("t", "v", "--failed", "f"), "--file, --failed and --resume are for lines"),
+        (("t", "--resume", "s"), "have them reported, with --failed FILE"),
+        (("t", "v", "--header", "x"), "--header x: expected NAME=VALUE"),
+        (("t", "--key-field", "id"), "--key-field is for --format ndjson"),
+        (("t", "--format", "ndjson", "--key-field", "id", "--key", "k"), "goes without --key"),
+        (("t", "--format", "messages", "--partition", "1"), "leave the flags out"),
+        (("t", "--file", "no such file"), "no such file cannot be read"),
+        (("t", "--url", "nonsense://x"), "expected http://HOST:PORT"),
+        (("t", "v", "--user", "clerk"), "no terminal to ask for the password of clerk on"),
+        (("t", " ", "--format", "ndjson"), "VALUE is blank"),
+        (("t", "--partition", "-1"), "Invalid value for '--partition'"),
+        (("t", "--timeout", "0"), "Invalid value for '--timeout'"),
+        ((), "Missing argument 'TOPIC'"),
+    ],
+)
+def test_wrong_usage_ends_with_2(arguments: Sequence[str], problem: str) -> None:
+    """Before anything is read or sent."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "twinpost_server", "produce", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(),
+        timeout=TIMEOUT_S,
+        check=False,
+        # Without a terminal, as in a script.
+        start_new_session=True,
+    )
+    assert (2, b"") == (ran.returncode, ran.stdout)
+    assert problem in ran.stderr.decode()
+
+
+def test_document_that_is_none_fails() -> None:
+    """It is the value that is wrong, not the usage."""
+    ran = produce("t", "{", "--format", "ndjson")
+    assert 1 == ran.returncode
+    assert b"INVALID_RECORD (delivered: no): not JSON as expected" in ran.stderr
+
+
+def test_gateway_that_is_not_there_ends_it() -> None:
+    """When the first line's time is over; that nothing was written is certain."""
+    ran = produce("t", "--url", f"http://{LOOPBACK}:{free_port()}", "--timeout", "1", stdin=b"a\nb\nc\n")
+    assert 1 == ran.returncode
+    first, *_ = ran.stderr.splitlines()
+    assert first.startswith(b"twinpost: line 1: GATEWAY_UNAVAILABLE (delivered: no): given up after 1 s")
+    assert b"0 acknowledged (0 a second), 3 failed" in ran.stderr
+
+
+def test_failures_are_shown_where_they_are_not_reported(fake: FakeGateway) -> None:
+    """The first few."""
+    fake.otherwise = lambda _, step: [refusal("RECORD_TOO_LARGE", retriable=False)] * len(step.records)
+    ran = produce("t", *url(fake), "--key", "k", stdin=b"".join(b"%d\n" % number for number in range(8)))
+    assert 1 == ran.returncode
+    *shown, more, told = ran.stderr.decode().splitlines()
+    assert [
+        f"twinpost: line {number}: RECORD_TOO_LARGE (delivered: no): said the model" for number in range(1, 6)
+    ] == shown
+    assert "more are not shown: --failed FILE reports all of them" == more
+    assert told.startswith("0 acknowledged (0 a second), 8 failed")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_report_that_cannot_be_written_ends_it(fake: FakeGateway) -> None:
+    """A failure that nobody would ever hear of is none to go on after."""
+    fake.otherwise = lambda _, step: [refusal("RECORD_TOO_LARGE", retriable=False)] * len(step.records)
+    ran = produce("t", *url(fake), "--failed", "/dev/full", stdin=b"x\n")
+    assert 1 == ran.returncode
+    assert b"No space left on device" in ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+class TestResume:
+    """`--resume`."""
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> tuple[str | Path, ...]:
+        """The flags for an input of 2000 lines, the file that remembers, and the report."""
+        (tmp_path / "input").write_bytes(b"".join(b'{"id": %d}\n' % number for number in range(2000)))
+        return (
+            *("--format", "ndjson", "--key-field", "id"),
+            *("--file", tmp_path / "input"),
+            *("--failed", tmp_path / "failed", "--resume", tmp_path / "state"),
+        )
+
+    def test_killed_run_is_continued(self, fake: FakeGateway, files: tuple[str | Path, ...]) -> None:
+        """Nothing is missing, and only what was in flight when it was killed is stored twice."""
+        in_flight: list[Step] = []
+
+        def script(_stream: Stream, step: Step) -> Results:
+            if len(fake.log) < 300:
+                return fake.store(step.records)
+            fake.store(step.records)
+            in_flight.append(step)
+            raise Hang
+
+        fake.scripts.append(script)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "twinpost_server", "produce", "t", *url(fake), *files], env=environment()
+        )
+        state = files[-1]
+        assert isinstance(state, Path)
+
+        def noted() -> bool:
+            return bool(in_flight) and _settled(state) == len(fake.log) - sum(len(step.records) for step in in_flight)
+
+        wait_for(noted, "every answer to be noted", timeout_s=30)
+        process.kill()
+        assert -signal.SIGKILL == process.wait(30)
+
+        ran = produce("t", *url(fake), *files)
+        assert (0, b"") == (ran.returncode, ran.stdout), ran.stderr
+        copies = Counter(fake.values)
+        assert 2000 == len(copies)
+        doubled = {value for value, count in copies.items() if count > 1}
+        assert doubled == {record.value for step in in_flight for record in step.records}
+        assert {1, 2} >= set(copies.values())
+
+        stored = len(fake.log)
+        ran = produce("t", *url(fake), *files)
+        assert (0, b"going on after line 2000") == (ran.returncode, ran.stderr.splitlines()[0])
+        assert stored == len(fake.log)
+
+    def test_what_stands_against_every_line_is_waited_for(
+        self, fake: FakeGateway, files: tuple[str | Path, ...]
+    ) -> None:
+        """Those lines are not given up: the next run takes them, once it is mended. Those that fail for good are."""
+        fake.otherwise = lambda _, step: (
+            [refusal("RECORD_TOO_LARGE", retriable=False)]
+            if [record.value for record in step.records] == [b'{"id": 7}']
+            else [refusal("RECORD_TOO_LARGE", retriable=False)] * len(step.records)
+            if any(record.value == b'{"id": 7}' for record in step.records)
+            else fake.store(step.records)
+            if len(fake.log) < 500
+            else [refusal("TOPIC_FORBIDDEN", retriable=False)] * len(step.records)
+        )
+        ran = produce("t", *url(fake), *files)
+        assert 1 == ran.returncode
+        assert b"TOPIC_FORBIDDEN (delivered: no)" in ran.stderr
+        failed = files[-3]
+        assert isinstance(failed, Path)
+        assert [(8, "RECORD_TOO_LARGE", "no")] == report(failed)
+
+        fake.otherwise = lambda _, step: fake.store(step.records)
+        ran = produce("t", *url(fake), *files)
+        assert 0 == ran.returncode
+        assert [(8, "RECORD_TOO_LARGE", "no")] == report(failed)
+        assert {b'{"id": %d}' % number for number in range(2000) if number != 7} == set(fake.values)
+        assert 1999 == len(fake.values)
+
+    def test_line_of_unknown_fate_is_reported_and_not_sent_again(
+        self, fake: FakeGateway, files: tuple[str | Path, ...]
+    ) -> None:
+        """It may be stored: whoever reads the report decides."""
+
+        def script(_stream: Stream, step: Step) -> Results:
+            if step.records and len(fake.log) > 300:
+                raise Abort(grpc.StatusCode.UNAVAILABLE)
+            return fake.store(step.records)
+
+        fake.scripts.append(script)
+        ran = produce("t", *url(fake), *files)
+        assert 1 == ran.returncode
+        failed = files[-3]
+        assert isinstance(failed, Path)
+        assert {("GATEWAY_UNAVAILABLE", "unknown")} == {(reason, delivered) for _, reason, delivered in report(failed)}
+        assert 2000 == len(fake.values) + len(report(failed))
+        stored = len(fake.values)
+        assert 0 == produce("t", *url(fake), *files).returncode
+        assert stored == len(fake.values)
+
+    def test_other_input_is_refused(self, fake: FakeGateway, files: tuple[str | Path, ...], tmp_path: Path) -> None:
+        """Its lines would be passed over."""
+        assert 0 == produce("t", *url(fake), *files).returncode
+        (tmp_path / "input").write_bytes(b'{"id": "other"}\n')
+        ran = produce("t", *url(fake), *files)
+        assert 2 == ran.returncode
+        assert b"tells of another input" in ran.stderr
+
+
+def _settled(state: Path) -> int:
+    """Return how many lines a file of `--resume` says are settled."""
+    if not state.exists() or not state.read_bytes():
+        return 0
+    head, *entries = state.read_bytes().splitlines()
+    count = int(json.loads(head)["lines"])
+    for entry in entries:
+        for part in json.loads(entry):
+            count += 1 if isinstance(part, int) else part[1] - part[0] + 1
+    return count
+
+
+class TestInterruption:
+    """Ctrl-C."""
+
+    @pytest.fixture
+    def slow(self, fake: FakeGateway) -> threading.Event:
+        """What releases the first answer to a record."""
+        released = threading.Event()
+
+        def script(_stream: Stream, step: Step) -> Results:
+            if step.records:
+                released.wait(30)
+            return fake.store(step.records)
+
+        fake.otherwise = script
+        return released
+
+    @staticmethod
+    def started(fake: FakeGateway, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start the command, give it two lines, and wait until they are under way."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "twinpost_server", "produce", "t", *url(fake), *arguments],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        )
+        assert process.stdin is not None
+        process.stdin.write(b"a\nb\n")
+        process.stdin.flush()
+        wait_for(
+            lambda: sum(len(step.records) for stream in fake.streams for step in stream.steps) >= 1,
+            "a step",
+            timeout_s=30,
+        )
+        return process
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_what_was_read_is_waited_for(
+        self, fake: FakeGateway, slow: threading.Event, number: signal.Signals
+    ) -> None:
+        """Nothing more is read, though there may be more."""
+        process = self.started(fake)
+        process.send_signal(number)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"twinpost: stopping: what was read is waited for")
+        slow.set()
+        assert b"2 acknowledged" in process.stderr.read()
+        assert 1 == process.wait(30)
+        assert [b"a", b"b"] == fake.values
+        _close(process)
+
+    def test_second_one_gives_that_up(self, fake: FakeGateway, slow: threading.Event) -> None:
+        """For those who know what they do; it is told what is known."""
+        process = self.started(fake)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"twinpost: stopping")
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+        assert 1 == process.wait(30)
+        assert b"0 acknowledged (0 a second), 2 failed" in told
+        slow.set()
+        _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+class TestTerminal:
+    """What a person sees."""
+
+    @staticmethod
+    def on_a_terminal(arguments: Sequence[str], typed: bytes, until: Callable[[bytes], bool]) -> tuple[bytes, int]:
+        """Run the command on a terminal of its own, where `typed` is typed, and return what is shown and its status."""
+        person, program = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-c", _ON_A_TERMINAL, "produce", *arguments],
+            stdin=program,
+            stdout=program,
+            stderr=program,
+            env=environment(TERM="xterm", COLUMNS="200"),
+            start_new_session=True,
+        )
+        os.close(program)
+        shown = b""
+        sent = False
+        try:
+            while True:
+                if not sent and until(shown):
+                    os.write(person, typed)
+                    sent = True
+                shown += os.read(person, 4096)
+        except OSError:
+            return shown, process.wait(30)  # the terminal is gone with the last program on it
+        finally:
+            os.close(person)
+
+    def test_password_is_asked_for(self, fake: FakeGateway) -> None:
+        """And not shown, nor taken from the input."""
+        shown, status = self.on_a_terminal(
+            ("t", "value", *url(fake), "--user", "clerk"), b"secret\n", lambda shown: b"Password of clerk: " in shown
+        )
+        assert 0 == status, shown
+        assert b"secret" not in shown
+        assert [b"value"] == fake.values
+
+    def test_bar_shows_how_far_it_is(self, fake: FakeGateway, tmp_path: Path) -> None:
+        """With the counts; at the end one line stays."""
+        (tmp_path / "input").write_bytes(b"x\n" * 300_000)
+        shown, status = self.on_a_terminal(
+            ("t", *url(fake), "--file", str(tmp_path / "input")), b"", lambda _shown: False
+        )
+        assert 0 == status, shown
+        assert b" %" in shown
+        assert b"300000 acknowledged (" in shown.splitlines()[-1]
+
+
+# A terminal of its own for the command, as a login has: what is asked in secret is asked on that.
+_ON_A_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "twinpost_server", *sys.argv[1:]])
+"""
+
+
+def test_drained_gateway_costs_nothing(fake: FakeGateway) -> None:
+    """A feed outlives a rolling restart."""
+    drained = refused(Failure(reason=Reason.SHUTTING_DOWN, message="stopping", retry_after_s=0.05))
+
+    def script(stream: Stream, step: Step) -> Results:
+        if len(stream.steps) > 3:
+            raise drained
+        return fake.store(step.records)
+
+    fake.scripts.extend([script] * 3)
+    ran = produce("t", *url(fake), "--key", "k", stdin=b"".join(b"%d\n" % number for number in range(20_000)))
+    assert (0, b"20000 acknowledged") == (ran.returncode, ran.stderr[:18])
+    assert [b"%d" % number for number in range(20_000)] == fake.values

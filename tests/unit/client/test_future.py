@@ -1,0 +1,98 @@
+"""The future of a published record."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from tests.brokers.waiting import wait_for
+from twinpost.client import RecordError, RecordFuture, RecordMetadata
+from twinpost.client.future import settle
+
+STORED = RecordMetadata("greetings", 1, 2, 3)
+FAILED = RecordError("OVERLOADED", "full", retriable=True)
+
+
+@pytest.fixture
+def told() -> threading.Condition:
+    """What futures of one publisher share."""
+    return threading.Condition()
+
+
+def test_stored_record_has_a_result(told: threading.Condition) -> None:
+    """And no exception."""
+    future = RecordFuture(told)
+    assert not future.done()
+    settle([(future, STORED)], told)
+    assert (True, STORED, None) == (future.done(), future.result(), future.exception())
+
+
+def test_failed_record_raises(told: threading.Condition) -> None:
+    """Or returns its error, for those who ask for that."""
+    future = RecordFuture(told)
+    settle([(future, FAILED)], told)
+    with pytest.raises(RecordError) as raised:
+        future.result()
+    assert FAILED is raised.value
+    assert FAILED is future.exception()
+
+
+@pytest.mark.parametrize("ask", [RecordFuture.result, RecordFuture.exception])
+def test_record_that_is_not_settled_in_time_says_so(told: threading.Condition, ask: object) -> None:
+    """Which is not the record's own failure."""
+    assert callable(ask)
+    with pytest.raises(TimeoutError, match=r"not settled after 0\.01 s"):
+        ask(RecordFuture(told), 0.01)
+
+
+def test_waiting_thread_is_woken_for_its_record_alone(told: threading.Condition) -> None:
+    """All futures of a publisher share one condition."""
+    first, second = RecordFuture(told), RecordFuture(told)
+    results: list[RecordMetadata] = []
+    waiting = threading.Thread(target=lambda: results.append(second.result(20)))
+    waiting.start()
+    settle([(first, STORED)], told)
+    assert [] == results
+    settle([(second, STORED._replace(offset=9))], told)
+    waiting.join(20)
+    assert [9] == [place.offset for place in results]
+
+
+def test_callbacks_are_called_once_and_in_order(told: threading.Condition) -> None:
+    """Those added before with the outcome, those added later at once."""
+    future = RecordFuture(told)
+    called: list[str] = []
+    future.add_done_callback(lambda done: called.append(f"a {done.result().offset}"))
+    future.add_done_callback(lambda done: called.append(f"b {done.result().offset}"))
+    settle([(future, STORED)], told)
+    future.add_done_callback(lambda done: called.append(f"c {done.result().offset}"))
+    assert ["a 2", "b 2", "c 2"] == called
+
+
+def test_callback_that_fails_is_logged_and_fails_nothing_else(
+    told: threading.Condition, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the other callbacks nor the other records."""
+    future = RecordFuture(told)
+    called: list[int] = []
+    future.add_done_callback(lambda _done: 1 // 0)
+    future.add_done_callback(lambda done: called.append(done.result().offset))
+    with caplog.at_level(logging.ERROR, logger="twinpost.client.future"):
+        settle([(future, STORED)], told)
+    assert [2] == called
+    assert ["a callback of a published record failed"] == [record.message for record in caplog.records]
+
+
+def test_many_threads_may_wait_for_one_record(told: threading.Condition) -> None:
+    """Each gets the result."""
+    future = RecordFuture(told)
+    results: list[RecordMetadata] = []
+    threads = [threading.Thread(target=lambda: results.append(future.result(20))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    settle([(future, STORED)], told)
+    wait_for(lambda: len(results) == 5, "every thread", timeout_s=20)
+    for thread in threads:
+        thread.join(20)

@@ -1,0 +1,142 @@
+"""The file that remembers how far an input is settled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twinpost_server.feed import checkpoint as module
+from twinpost_server.feed.checkpoint import Checkpoint
+from twinpost_server.feed.errors import FeedError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file is to be."""
+    return tmp_path / "state"
+
+
+def settled(path: Path, upto: int) -> list[int]:
+    """Return what a new run would find settled, of the first so many lines."""
+    with Checkpoint.opened(path, "t") as checkpoint:
+        checkpoint.begin(b"first")
+        return [number for number in range(1, upto + 1) if checkpoint.is_settled(number)]
+
+
+def test_next_run_knows_what_was_settled(path: Path) -> None:
+    """Without a gap, and beyond one."""
+    with Checkpoint.opened(path, "t") as checkpoint:
+        checkpoint.begin(b"first")
+        checkpoint.settle([1, 2])
+        checkpoint.settle([5, 7, 6, 9])
+        assert 2 == checkpoint.lines
+        checkpoint.settle([3])
+        assert 3 == checkpoint.lines
+        checkpoint.settle([])
+    assert [1, 2, 3, 5, 6, 7, 9] == settled(path, 10)
+    assert ["[[1,2]]", "[[5,7],9]", "[3]"] == path.read_text(encoding="utf-8").splitlines()[1:]
+
+
+def test_what_is_noted_outlives_the_process(path: Path) -> None:
+    """It is in the file the moment it is noted, whatever happens next."""
+    with Checkpoint.opened(path, "t") as checkpoint:
+        checkpoint.begin(b"first")
+        checkpoint.settle([1, 2])
+        assert path.read_text(encoding="utf-8").endswith("\n[[1,2]]\n")
+
+
+@given(batches=st.lists(st.lists(st.integers(1, 60), max_size=20), max_size=15))
+def test_any_lines_are_remembered(tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]]) -> None:
+    """In any order, and also across a file that was written anew."""
+    path = tmp_path_factory.mktemp("checkpoint") / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_JOURNAL_BYTES_MAX", 150)
+        for batch in batches:
+            with Checkpoint.opened(path, "t") as checkpoint:
+                checkpoint.begin(b"first")
+                checkpoint.settle(batch)
+        assert sorted({number for batch in batches for number in batch}) == settled(path, 60)
+        assert path.stat().st_size <= 150 + 300
+
+
+def test_file_is_written_anew_before_it_grows_large(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole or not at all, and as short as it can be."""
+    monkeypatch.setattr(module, "_JOURNAL_BYTES_MAX", 400)
+    with Checkpoint.opened(path, "t") as checkpoint:
+        checkpoint.begin(b"first")
+        for number in range(1, 1000):
+            checkpoint.settle([number + 1])
+        assert path.stat().st_size <= 400 + 100
+        checkpoint.settle([1])
+    assert list(range(1, 1001)) == settled(path, 1001)
+    assert [path] == list(path.parent.iterdir())
+
+
+@pytest.mark.parametrize("torn", [b"[[3,", b"[3", b"\0\0\0\0", b"nope", b"{}", b'["a"]', b"[[1,2,3]]"])
+def test_torn_line_ends_what_is_known(path: Path, torn: bytes) -> None:
+    """As after a loss of power; what it would have said is settled once more."""
+    with Checkpoint.opened(path, "t") as checkpoint:
+        checkpoint.begin(b"first")
+        checkpoint.settle([1, 2])
+    with path.open("ab") as file:
+        file.write(torn + b"\n[9]\n")
+    assert [1, 2] == settled(path, 10)
+
+
+def test_torn_line_is_overwritten(path: Path) -> None:
+    """What is noted after it is found again."""
+    with Checkpoint.opened(path, "t") as checkpoint:
+        checkpoint.begin(b"first")
+        checkpoint.settle([1])
+    with path.open("ab") as file:
+        file.write(b"[[3,")
+    with Checkpoint.opened(path, "t") as checkpoint:
+        checkpoint.begin(b"first")
+        checkpoint.settle([2])
+    assert [1, 2] == settled(path, 5)
+
+
+def test_other_input_is_refused(path: Path) -> None:
+    """By its first line: else lines would be passed over that nobody has sent."""
+    settled(path, 1)
+    with Checkpoint.opened(path, "t") as checkpoint, pytest.raises(FeedError, match="another input"):
+        checkpoint.begin(b"other")
+
+
+def test_other_topic_is_refused(path: Path) -> None:
+    """The lines would be missing there."""
+    settled(path, 1)
+    with pytest.raises(FeedError, match="tells of the topic t, not u"), Checkpoint.opened(path, "u"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "content", ["some file", "[]", "{}", json.dumps({"version": 2, "topic": "t", "first_line": "", "lines": 1})]
+)
+def test_file_of_another_kind_is_left_alone(path: Path, content: str) -> None:
+    """It may be somebody's only copy."""
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(FeedError, match="is no file of --resume"), Checkpoint.opened(path, "t"):
+        pass
+    assert content == path.read_text(encoding="utf-8")
+
+
+def test_file_in_use_is_refused(path: Path) -> None:
+    """Two at once would each take the other's lines for settled; also after it was written anew."""
+    with Checkpoint.opened(path, "t") as checkpoint:
+        with pytest.raises(FeedError, match="is in use"), Checkpoint.opened(path, "t"):
+            pass
+        checkpoint.begin(b"first")
+        with pytest.raises(FeedError, match="is in use"), Checkpoint.opened(path, "t"):
+            pass
+    assert [] == settled(path, 3)
+
+
+def test_file_that_cannot_be_is_told(tmp_path: Path) -> None:
+    """Before the first line is read."""
+    with pytest.raises(FeedError, match="cannot be used for --resume"), Checkpoint.opened(tmp_path, "t"):
+        pass
