@@ -416,7 +416,7 @@ async def test_publisher_that_waits_for_room_is_sent_away_by_close(door: Door, f
         for _ in range(2):
             await publisher.publish(Record("greetings", b"." * 500))
         waiting = asyncio.create_task(publisher.publish(Record("greetings", b"." * 500)))
-        await asyncio.sleep(0.05)
+        assert set() == (await asyncio.wait({waiting}, timeout=0.05))[0]
         assert 2 == await publisher.close(0.05)
         with pytest.raises(PublisherClosed):
             await asyncio.wait_for(waiting, 10)

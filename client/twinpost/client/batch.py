@@ -19,7 +19,7 @@ ENVELOPE_BYTES_MAX: Final = 16
 """What a step takes on the wire at most, beside its records: its sequence."""
 
 RECORD_HELD_BYTES: Final = 400
-"""What a record takes in memory beside its bytes on the wire: its future, its message, its metadata (measured)."""
+"""What a record takes in memory beside its bytes on the wire: future, message, metadata (measured, and some more)."""
 
 
 class Batch(Generic[Promise]):

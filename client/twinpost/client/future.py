@@ -46,7 +46,8 @@ class RecordFuture:
         """
         outcome = self._settled(timeout_s)
         if isinstance(outcome, RecordError):
-            raise outcome
+            # Records that failed together share an error, whose traceback would grow with each that is asked for.
+            raise outcome.with_traceback(None)
         return outcome
 
     def exception(self, timeout_s: float | None = None) -> RecordError | None:

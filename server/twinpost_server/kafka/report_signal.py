@@ -3,7 +3,7 @@
 librdkafka writes to a descriptor of the application's when its queue of reports becomes non-empty, so that an event
 loop can wait for it as it waits for sockets (`rd_kafka_queue_io_event_enable`, rdkafka.h). The Python binding offers
 only a `poll()` that blocks, and so a thread: for each single report that thread would take the interpreter's lock from
-the loop and give it back (decision 0006). What is called here is public in librdkafka; that the binding keeps the
+the loop and give it back (decision 0005). What is called here is public in librdkafka; that the binding keeps the
 client's handle right behind the head of its object is not, so `pyproject.toml` bounds its version and a test of the
 producer fails where that changes.
 """

@@ -39,6 +39,18 @@ def test_failed_record_raises(told: threading.Condition) -> None:
     assert FAILED is future.exception()
 
 
+def test_shared_error_does_not_grow(told: threading.Condition) -> None:
+    """Records of one step fail with one error, and each future raises it as if it were its own."""
+    futures = [RecordFuture(told) for _ in range(50)]
+    settle([(future, FAILED) for future in futures], told)
+    depths = []
+    for future in futures:
+        with pytest.raises(RecordError) as raised:
+            future.result()
+        depths.append(len(raised.traceback))
+    assert 1 == len(set(depths))
+
+
 @pytest.mark.parametrize("ask", [RecordFuture.result, RecordFuture.exception])
 def test_record_that_is_not_settled_in_time_says_so(told: threading.Condition, ask: object) -> None:
     """Which is not the record's own failure."""
