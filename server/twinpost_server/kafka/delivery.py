@@ -93,30 +93,26 @@ class Delivery:
 
     def reported(self, index: int, error: KafkaError | None, message: Message) -> None:
         """Note the report of record `index`."""
-        if error is None and message.offset() is None:
+        if error is not None:
+            self.failures += 1
+            self.fatal = self.fatal or error.fatal()
+            self.outcomes[index] = failure_from(error, message.latency())
+        elif (offset := message.offset()) is None:
             # librdkafka infers this acknowledgement from that of a later batch. No broker gave it.
             self.failures += 1
             self.outcomes[index] = _NO_PLACE
-        elif error is None:
+        else:
             record = self.batch.records[index]
+            topic = record.topic
             kind, timestamp = message.timestamp()
             if kind == TIMESTAMP_CREATE_TIME:
-                self._create_time_topics.add(record.topic)
-            elif record.topic in self._create_time_topics:
+                self._create_time_topics.add(topic)
+            elif topic in self._create_time_topics:
                 # A broker that meets a batch again, after its first acknowledgement was lost, answers as if the topic
                 # kept the broker's time: with the latest timestamp of the batch, for all of its records (measured).
                 timestamp = self._now_ms if record.timestamp is None else record.timestamp
             # The stubs allow for messages without a place; a report without an error has one.
-            self.outcomes[index] = RecordMetadata(
-                record.topic,
-                message.partition(),  # type: ignore[arg-type]
-                message.offset(),  # type: ignore[arg-type]
-                timestamp,
-            )
-        else:
-            self.failures += 1
-            self.fatal = self.fatal or error.fatal()
-            self.outcomes[index] = failure_from(error, message.latency())
+            self.outcomes[index] = RecordMetadata(topic, message.partition(), offset, timestamp)  # type: ignore[arg-type]
         self.pending -= 1
         if not self.pending:
             self._on_complete(self)
