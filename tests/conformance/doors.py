@@ -11,9 +11,10 @@ from urllib.parse import quote
 import grpc
 
 from tests.conformance.corpus import Message, Refusal
-from tests.gateway.native import NativeClient
+from tests.gateway.native import NativeAnswer, NativeClient
 from tests.gateway.rest import RestClient, RestResponse
 from tests.gateway.users import User
+from tests.gateway.web import WebClient
 from twinpost.v1 import record_pb2
 
 __all__ = ["DOORS", "Door", "Place", "checked_error"]
@@ -41,7 +42,8 @@ class Door:
 
     Attributes:
         carries: whether messages can go this way.
-        produce: sends messages to a topic as a user; returns where each was stored, or the refusal.
+        produce: sends messages to a topic as a user; returns where each was stored, or the refusal as far as this door
+            tells of it: what it has no word for is empty or zero.
     """
 
     carries: Callable[[Sequence[Message]], bool]
@@ -76,8 +78,36 @@ def checked_error(response: RestResponse) -> dict[str, Any]:
     return error
 
 
-def _native(clients: Clients, topic: str, messages: Sequence[Message], user: User | None) -> list[Place] | Refusal:
-    records = [
+def _unary(clients: Clients, topic: str, messages: Sequence[Message], user: User | None) -> list[Place] | Refusal:
+    return _native(messages, clients.native.produce(_records(topic, messages), user))
+
+
+def _web(clients: Clients, topic: str, messages: Sequence[Message], user: User | None) -> list[Place] | Refusal:
+    return _native(messages, WebClient(clients.port, user).produce(_records(topic, messages)))
+
+
+def _stream(clients: Clients, topic: str, messages: Sequence[Message], user: User | None) -> list[Place] | Refusal:
+    answer = clients.native.produce_step(_records(topic, messages), user)
+    errors = [result.error for result in answer.results if result.WhichOneof("result") == "error"]
+    if not errors:
+        # A stream that ends as a call does, for want of credentials; or a step that is stored.
+        return _native(messages, answer)
+    # A step that is refused leaves the stream alive: its refusal stands for each of its records.
+    assert len(errors) == len(answer.results)
+    assert 1 == len({error.SerializeToString() for error in errors})
+    error = errors[0]
+    assert record_pb2.DELIVERED_NO == error.delivered
+    return Refusal(
+        reason=record_pb2.ErrorReason.Name(error.reason).removeprefix("ERROR_REASON_"),
+        http=0,
+        grpc="",
+        retriable=error.retriable,
+        violations=0,
+    )
+
+
+def _records(topic: str, messages: Sequence[Message]) -> list[record_pb2.Record]:
+    return [
         record_pb2.Record(
             topic=topic,
             partition=message.partition,
@@ -88,7 +118,9 @@ def _native(clients: Clients, topic: str, messages: Sequence[Message], user: Use
         )
         for message in messages
     ]
-    answer = clients.native.produce(records, user)
+
+
+def _native(messages: Sequence[Message], answer: NativeAnswer) -> list[Place] | Refusal:
     if answer.code is not grpc.StatusCode.OK:
         info = answer.error_info
         assert ("twinpost", "no") == (info.domain, info.metadata["delivered"])
@@ -174,7 +206,9 @@ def _refusal(response: RestResponse) -> Refusal:
 
 
 DOORS: Mapping[str, Door] = {
-    "gRPC": Door(lambda _: True, _native),
+    "gRPC": Door(lambda _: True, _unary),
+    "gRPC, a stream": Door(lambda _: True, _stream),
+    "gRPC-Web": Door(lambda _: True, _web),
     "POST /produce": _rest("POST", topic_in_path=False),
     "GET /produce": _rest("GET", topic_in_path=False),
     "POST /produce/{topic}": _rest("POST", topic_in_path=True),

@@ -85,3 +85,22 @@ class NativeClient:
         trailers = {key: value for key, value in call.trailing_metadata() or () if isinstance(value, bytes)}
         status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
         return NativeAnswer(call.code(), () if error is not None else call.result().results, status)
+
+    def produce_step(
+        self, records: Sequence[record_pb2.Record], user: User | None, *, timeout_s: float = _TIMEOUT_S
+    ) -> NativeAnswer:
+        """Send one step over a stream of its own, half-close, and return its results and how the stream ended."""
+        metadata = () if user is None else (("authorization", user.authorization),)
+        step = producer_service_pb2.ProduceStreamRequest(sequence=7, records=records)
+        call = self._stub.ProduceStream(iter([step]), metadata=metadata, timeout=timeout_s)
+        results: list[record_pb2.RecordResult] = []
+        try:
+            for answer in call:
+                assert 7 == answer.sequence
+                results.extend(answer.results)
+        except grpc.RpcError:
+            # How it ended is asked for below.
+            assert not results
+        trailers = {key: value for key, value in call.trailing_metadata() or () if isinstance(value, bytes)}
+        status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
+        return NativeAnswer(call.code(), results, status)

@@ -39,6 +39,14 @@ def makefile(root: Path, tmp_path: Path) -> Path:
     return makefile
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let SIGINT do what it does by default: what a shell starts in the background begins with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
     """A terminal: the side of the person, the side of the programs."""
