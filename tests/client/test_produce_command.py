@@ -441,13 +441,13 @@ class TestTerminal:
 
     def test_bar_shows_how_far_it_is(self, fake: FakeGateway, tmp_path: Path) -> None:
         """With the counts; at the end one line stays."""
-        (tmp_path / "input").write_bytes(b"x\n" * 300_000)
+        (tmp_path / "input").write_bytes(b"x\n" * 60_000)
         shown, status = self.on_a_terminal(
             ("t", *url(fake), "--file", str(tmp_path / "input")), b"", lambda _shown: False
         )
         assert 0 == status, shown
         assert b" %" in shown
-        assert b"300000 acknowledged (" in shown.splitlines()[-1]
+        assert b"60000 acknowledged (" in shown.splitlines()[-1]
 
 
 # A terminal of its own for the command, as a login has: what is asked in secret is asked on that.

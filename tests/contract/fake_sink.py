@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -67,6 +68,7 @@ class FakeSink:
         self._held: list[_Delivery] | None = None
         self._room_came_free = asyncio.Event()
         self._round_robin = count()
+        self._ends: Counter[tuple[str, int]] = Counter()
         self.records: list[StoredRecord] = []
 
     async def write(self, batch: RecordBatch, *, deadline: float) -> list[Outcome]:
@@ -143,7 +145,7 @@ class FakeSink:
         stored = StoredRecord(
             topic=record.topic,
             partition=partition,
-            offset=sum(1 for other in self.records if (other.topic, other.partition) == (record.topic, partition)),
+            offset=self._ends[record.topic, partition],
             key=key,
             value=_bytes(record.value),
             headers=tuple((header.key, _bytes(header.value)) for header in record.headers or ()),
@@ -151,6 +153,7 @@ class FakeSink:
             log_append_time=False,
         )
         self.records.append(stored)
+        self._ends[record.topic, partition] += 1
         return RecordMetadata(stored.topic, stored.partition, stored.offset, stored.timestamp)
 
 

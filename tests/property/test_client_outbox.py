@@ -181,7 +181,7 @@ def played(actions: list[tuple[str, object]], *, resend_unknown: bool) -> Play:
 
 
 @given(actions=ACTIONS, resend_unknown=st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_every_record_is_settled_once_and_no_bound_is_passed(
     actions: list[tuple[str, object]], *, resend_unknown: bool
 ) -> None:
@@ -195,7 +195,7 @@ def test_every_record_is_settled_once_and_no_bound_is_passed(
 
 
 @given(actions=ACTIONS, resend_unknown=st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_every_outcome_is_true(actions: list[tuple[str, object]], *, resend_unknown: bool) -> None:
     """Stored means there, and once unless it says otherwise; `no` means not there."""
     play = played(actions, resend_unknown=resend_unknown)
@@ -214,7 +214,7 @@ def test_every_outcome_is_true(actions: list[tuple[str, object]], *, resend_unkn
 
 
 @given(actions=ACTIONS, resend_unknown=st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_acknowledged_records_of_a_key_stand_in_order(
     actions: list[tuple[str, object]], *, resend_unknown: bool
 ) -> None:
@@ -237,7 +237,7 @@ def test_acknowledged_records_of_a_key_stand_in_order(
 
 
 @given(actions=ACTIONS)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_one_bad_record_fails_no_other(actions: list[tuple[str, object]]) -> None:
     """A step that is refused whole, for one record's sake, is sent again in parts until only that one fails."""
     play = played(actions, resend_unknown=False)
