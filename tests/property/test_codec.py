@@ -9,7 +9,7 @@ from twinpost.v1 import producer_service_pb2, record_pb2
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Header, Payload, Record, RecordMetadata
-from twinpost_server.rpc.codec import decode_request, decode_step, encode_response
+from twinpost_server.rpc.codec import decode_request, decode_step, encode_response, encode_step
 
 LIMITS = Limits(record_bytes_max=2**20, record_headers_max=5, request_records_max=8, body_bytes_max=2**24)
 INT32 = st.integers(-(2**31), 2**31 - 1)
@@ -29,6 +29,19 @@ OUTCOMES = st.one_of(
     st.builds(RecordMetadata, TEXT, INT32, INT64, INT64),
     st.builds(Failure, reason=st.sampled_from(Reason), message=TEXT, delivered=st.sampled_from(Delivered)),
 )
+
+BASES = st.sampled_from([0, 2**7, 2**14, 2**31, 2**63 - 301, -(2**63)])
+"""Offsets from which the next ones take a byte more, or the sign."""
+
+
+@st.composite
+def stored_together(draw: st.DrawFn) -> list[Outcome]:
+    """Draw the outcomes of records that share a few places, and offsets that follow each other or not."""
+    topic = st.sampled_from([draw(TEXT), draw(st.text("t", min_size=100, max_size=249))])
+    timestamp = st.sampled_from([draw(INT64), 0])
+    base = draw(BASES)
+    offset = st.integers(0, 300).map(base.__add__)
+    return draw(st.lists(st.builds(RecordMetadata, topic, st.integers(0, 1), offset, timestamp), max_size=80))
 
 
 def message(record: Record) -> record_pb2.Record:
@@ -86,10 +99,12 @@ def test_any_bytes_are_records_or_refused(data: bytes) -> None:
         assert not (records and outcomes)
 
 
-@given(st.lists(OUTCOMES, max_size=20))
-def test_outcomes_are_told_exactly(outcomes: list[Outcome]) -> None:
-    """Each in its place, to the last bit."""
+@given(st.one_of(st.lists(OUTCOMES, max_size=20), stored_together()), st.integers(0, 2**64 - 1))
+def test_outcomes_are_told_exactly(outcomes: list[Outcome], sequence: int) -> None:
+    """Each in its place, to the last bit, and the same by either door."""
     results = producer_service_pb2.ProduceResponse.FromString(encode_response(outcomes)).results
+    step = producer_service_pb2.ProduceStreamResponse.FromString(encode_step(sequence, outcomes))
+    assert (sequence, list(results)) == (step.sequence, list(step.results))
     for outcome, result in zip(outcomes, results, strict=True):
         if isinstance(outcome, Failure):
             told = result.error

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.message import DecodeError
 
 from twinpost.v1 import producer_service_pb2, record_pb2
-from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed, Violation
+from twinpost_server.core.errors import Failure, Outcome, Reason, RequestFailed, Violation
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Header, Record
 from twinpost_server.core.rules import headers_problem
+from twinpost_server.rpc.results import encode_results
 
 __all__ = ["decode_request", "decode_step", "encode_response", "encode_step"]
-
-_DELIVERED = {
-    Delivered.NO: record_pb2.DELIVERED_NO,
-    Delivered.UNKNOWN: record_pb2.DELIVERED_UNKNOWN,
-    Delivered.PARTIAL: record_pb2.DELIVERED_PARTIAL,
-}
 
 
 def decode_request(data: bytes, limits: Limits) -> list[Record]:
@@ -105,34 +99,10 @@ def _headers(index: int, headers: Sequence[record_pb2.Header], headers_max: int)
 
 def encode_response(outcomes: Sequence[Outcome]) -> bytes:
     """Return the serialized `ProduceResponse` with one result per outcome, in order."""
-    response = producer_service_pb2.ProduceResponse()
-    _add_results(response.results, outcomes)
-    return response.SerializeToString()
+    return encode_results(producer_service_pb2.ProduceResponse, outcomes)
 
 
 def encode_step(sequence: int, outcomes: Sequence[Outcome]) -> bytes:
     """Return the serialized `ProduceStreamResponse` for the step `sequence`."""
-    response = producer_service_pb2.ProduceStreamResponse(sequence=sequence)
-    _add_results(response.results, outcomes)
-    return response.SerializeToString()
-
-
-def _add_results(
-    results: RepeatedCompositeFieldContainer[record_pb2.RecordResult], outcomes: Sequence[Outcome]
-) -> None:
-    # Filled in place: a message that is built first and then put into another costs four times as much.
-    add = results.add
-    for outcome in outcomes:
-        result = add()
-        if isinstance(outcome, Failure):
-            error = result.error
-            error.reason = record_pb2.ErrorReason.Value(f"ERROR_REASON_{outcome.reason}")
-            error.message = outcome.message
-            error.retriable = outcome.retriable
-            error.delivered = _DELIVERED[outcome.delivered]
-        else:
-            metadata = result.metadata
-            metadata.topic = outcome.topic
-            metadata.partition = outcome.partition
-            metadata.offset = outcome.offset
-            metadata.timestamp = outcome.timestamp
+    head = producer_service_pb2.ProduceStreamResponse(sequence=sequence).SerializeToString()
+    return head + encode_results(producer_service_pb2.ProduceStreamResponse, outcomes)

@@ -103,6 +103,17 @@ def test_outcomes_are_encoded_in_order() -> None:
     assert expected == answer.results[0].metadata
 
 
+@pytest.mark.parametrize("first", [0, 100, 2**7, 2**63 - 300])
+def test_records_stored_together_are_told_byte_for_byte(first: int) -> None:
+    """As messages would tell of them, though none is made for each."""
+    outcomes = [RecordMetadata("t", 1, first + index, 1_700_000_000_000) for index in range(300)]
+    expected = producer_service_pb2.ProduceResponse()
+    for stored in outcomes:
+        metadata = record_pb2.RecordMetadata(topic="t", partition=1, offset=stored.offset, timestamp=stored.timestamp)
+        expected.results.add(metadata=metadata)
+    assert expected.SerializeToString(deterministic=True) == encode_response(outcomes)
+
+
 def test_no_outcomes_are_an_empty_answer() -> None:
     """Nothing in, nothing out."""
     assert [] == list(producer_service_pb2.ProduceResponse.FromString(encode_response([])).results)
