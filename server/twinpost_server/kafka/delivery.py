@@ -104,13 +104,15 @@ class Delivery:
         else:
             record = self.batch.records[index]
             topic = record.topic
-            kind, timestamp = message.timestamp()
-            if kind == TIMESTAMP_CREATE_TIME:
-                self._create_time_topics.add(topic)
-            elif topic in self._create_time_topics:
-                # A broker that meets a batch again, after its first acknowledgement was lost, answers as if the topic
-                # kept the broker's time: with the latest timestamp of the batch, for all of its records (measured).
+            if topic in self._create_time_topics:
+                # Not what the report tells: a broker that meets a batch again, after its first acknowledgement was
+                # lost, answers as if the topic kept the broker's time, with the latest timestamp of the batch for all
+                # of its records (measured).
                 timestamp = self._now_ms if record.timestamp is None else record.timestamp
+            else:
+                kind, timestamp = message.timestamp()
+                if kind == TIMESTAMP_CREATE_TIME:
+                    self._create_time_topics.add(topic)
             # The stubs allow for messages without a place; a report without an error has one.
             self.outcomes[index] = RecordMetadata(topic, message.partition(), offset, timestamp)  # type: ignore[arg-type]
         self.pending -= 1

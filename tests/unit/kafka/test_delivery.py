@@ -81,8 +81,8 @@ async def test_reports_are_noted_where_their_records_stand() -> None:
     """Reports may come in any order; places are exact up to 64 bits."""
     delivery = delivery_of(3, Completed())
     largest = 2**63 - 1
-    delivery.reported(2, None, report(7, largest, largest))
-    delivery.reported(0, None, report(0, 0, 1))
+    delivery.reported(2, None, report(7, largest, largest, TIMESTAMP_LOG_APPEND_TIME))
+    delivery.reported(0, None, report(0, 0, 1, TIMESTAMP_LOG_APPEND_TIME))
     assert [RecordMetadata("t", 0, 0, 1), PENDING, RecordMetadata("t", 7, largest, largest)] == told(delivery)
 
 
