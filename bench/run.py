@@ -20,7 +20,9 @@ from bench.usage import Usage
 
 __all__ = ["Run"]
 
-_BROKER_WARM_UP: Final = Timing(warm_up_s=0, measure_s=4)
+_BROKER_WARM_UP: Final = ((1, Timing(warm_up_s=0, measure_s=10)), (2, Timing(warm_up_s=0, measure_s=4)))
+"""Connections, and for how long. With one, raw sends a record a request, and the broker's way for requests gets hot;
+with two it sends large batches, for what the broker does with records."""
 _SYSTEM_WARM_UP: Final = Timing(warm_up_s=0, measure_s=1)
 
 Listener = Callable[[Sample], None]
@@ -56,9 +58,10 @@ class Run:
 
     def _warm_up_broker(self) -> None:
         """Load the broker until its hottest code is compiled: else the first system would pay for that."""
-        case = Case(name="warm-up", systems=("raw",), protocol=Protocol.REST, connections=2)
         raw = self._catalog.start("raw")
-        raw.load(case, _BROKER_WARM_UP, rate_per_s=None).run(raw.parts, {})
+        for connections, timing in _BROKER_WARM_UP:
+            case = Case(name="warm-up", systems=("raw",), protocol=Protocol.REST, connections=connections)
+            raw.load(case, timing, rate_per_s=None).run(raw.parts, {})
 
     def _start(self, name: str, case: Case, running: dict[str, System], stack: ExitStack) -> None:
         try:
