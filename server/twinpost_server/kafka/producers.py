@@ -1,10 +1,10 @@
 """The producers of a worker, and which of them a batch goes through.
 
-A producer that gathers for a millisecond sends few large batches instead of many small ones: under load that takes a
-third off the gateway's time and most off the broker's, and answers come sooner, since nothing waits behind small ones.
-A lone record, though, would wait that millisecond for nothing, and no producer can change its mind about that. So there
-is one that sends at once, for a record that is alone while little is in flight, and one that gathers, for everything
-else (decision 0008 has the figures).
+A producer that gathers sends few large batches instead of many small ones, which saves the gateway a part of its time
+and the broker most of it; answers come sooner, since nothing waits behind small ones. A lone record, though, would wait
+for nothing, and no producer can change its mind about that. So there are three: one sends at once, for a record that is
+alone while little is in flight; one gathers for as long as only a crowd of requests is worth; and one gathers for a
+moment, for everything else (decision 0008 has the figures).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError
 
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.kafka.client_config import BATCH_BYTES, ClientConfig
+from twinpost_server.kafka.crowd import Crowd
 from twinpost_server.kafka.delivery import Delivery
 from twinpost_server.kafka.isolation import ALONE
 from twinpost_server.kafka.pool import ProducerPool
@@ -26,8 +27,6 @@ __all__ = ["Producers"]
 _LITTLE_IN_FLIGHT: Final = 2
 """Requests in flight up to which a lone record does not wait for company."""
 
-_AT_ONCE: Final = {"linger.ms": 0}
-
 
 class Producers:
     """Hands batches to the producer that suits them. Lives on the loop's thread."""
@@ -36,15 +35,25 @@ class Producers:
         self,
         config: ClientConfig,
         *,
+        crowd_linger_ms: float,
         on_settled: Callable[[Delivery], None],
         on_trouble: Callable[[KafkaError], None],
     ) -> None:
-        """Start the producers with `config`, which says how long to gather; the callbacks are `Producer`'s."""
+        """Start the producers.
+
+        Args:
+            config: librdkafka's configuration, which says how long a moment is.
+            crowd_linger_ms: for how long a crowd is gathered.
+            on_settled: `Producer`'s.
+            on_trouble: `Producer`'s.
+        """
         self._config = config
         self._on_settled = on_settled
         self._on_trouble = on_trouble
-        self._at_once = self._pool(_AT_ONCE)
+        self._at_once = self._pool({"linger.ms": 0})
         self._gathering = self._pool({})
+        self._crowded = self._pool({"linger.ms": crowd_linger_ms})
+        self._crowd = Crowd(crowd_linger_ms / 1000)
         self._alone: ProducerPool | None = None
         self._small_topics: set[str] = set()
 
@@ -54,7 +63,7 @@ class Producers:
         Args:
             batch: the records.
             in_order: whether they belong behind others that may be in flight: nothing keeps an order between two
-                producers, so such batches all go through the one that gathers.
+                producers, so such batches all go through the one that gathers for a moment.
         """
         return self._suitable(batch, in_order=in_order).submit(batch)
 
@@ -87,16 +96,18 @@ class Producers:
         Returns:
             how many deliveries were given up.
         """
-        pools = [pool for pool in (self._at_once, self._gathering, self._alone) if pool is not None]
+        pools = [pool for pool in (self._at_once, self._gathering, self._crowded, self._alone) if pool is not None]
         return sum(await asyncio.gather(*(pool.close(timeout_s=timeout_s) for pool in pools)))
 
     def _suitable(self, batch: RecordBatch, *, in_order: bool) -> ProducerPool:
         if not self._small_topics.isdisjoint(batch.topics):
             return self._lone_pool()
-        if in_order or len(batch.records) > 1:
+        if in_order:
             return self._gathering
-        in_flight = self._at_once.in_flight + self._gathering.in_flight
-        return self._at_once if in_flight < _LITTLE_IN_FLIGHT else self._gathering
+        in_flight = self._at_once.in_flight + self._gathering.in_flight + self._crowded.in_flight
+        if self._crowd.joined_by_one(in_flight):
+            return self._crowded
+        return self._at_once if len(batch.records) == 1 and in_flight < _LITTLE_IN_FLIGHT else self._gathering
 
     def _lone_pool(self) -> ProducerPool:
         if self._alone is None:

@@ -59,7 +59,10 @@ class KafkaSink:
         """
         self.budget = Budget(records_max=limits.in_flight_records_max, size_bytes_max=limits.in_flight_bytes_max)
         self._producers = Producers(
-            producer_config(kafka, limits, timeouts), on_settled=self._settled, on_trouble=self._troubled
+            producer_config(kafka, limits, timeouts),
+            crowd_linger_ms=kafka.crowd_linger_ms,
+            on_settled=self._settled,
+            on_trouble=self._troubled,
         )
         self._catalog = TopicCatalog(self._look_up, lookup_timeout_s=kafka.topic_lookup_timeout_s)
         self._on_cluster_change = on_cluster_change

@@ -13,6 +13,7 @@ from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Record
 from twinpost_server.kafka.client_config import producer_config
+from twinpost_server.kafka.crowd import WINDOW_REQUESTS
 from twinpost_server.kafka.delivery import Delivery
 from twinpost_server.kafka.producers import Producers
 
@@ -35,20 +36,25 @@ class Timed:
         kafka = KafkaSettings(bootstrap_servers=bootstrap_servers, linger_ms=LINGER_S * 1000 / 2)
         self.producers = Producers(
             producer_config(kafka, LimitSettings(), TimeoutSettings()),
+            crowd_linger_ms=kafka.crowd_linger_ms,
             on_settled=self.settled.append,
             on_trouble=lambda _error: None,
         )
 
     async def took(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Return for each delivery whether it was gathered: whether it took as long as gathering does."""
+        return [seconds > LINGER_S / 4 for seconds in await self.seconds(deliveries)]
+
+    async def seconds(self, deliveries: Sequence[Delivery]) -> list[float]:
+        """Return how long each delivery took."""
         loop = asyncio.get_running_loop()
         began_at = loop.time()
 
-        async def gathered(delivery: Delivery) -> bool:
+        async def taken(delivery: Delivery) -> float:
             await delivery.waiter
-            return loop.time() - began_at > LINGER_S / 4
+            return loop.time() - began_at
 
-        return await asyncio.gather(*map(gathered, deliveries))
+        return await asyncio.gather(*map(taken, deliveries))
 
 
 @pytest.fixture
@@ -88,6 +94,15 @@ async def test_a_busy_worker_gathers_lone_records(timed: Timed) -> None:
     """Those that are the third in flight and more."""
     deliveries = [timed.producers.submit(batch_of(1), in_order=False) for _ in range(6)]
     assert [False] * 2 + [True] * 4 == await timed.took(deliveries)
+
+
+async def test_a_crowd_is_gathered_for_longer(timed: Timed) -> None:
+    """Whatever comes in it, but for what has an order to keep."""
+    crowd = [timed.producers.submit(batch_of(1), in_order=False) for _ in range(WINDOW_REQUESTS)]
+    crowd += [timed.producers.submit(batch_of(records), in_order=False) for records in (1, 2)]
+    stream = timed.producers.submit(batch_of(1), in_order=True)
+    *_, one, two, ordered = await timed.seconds([*crowd, stream])
+    assert ordered < 3 * LINGER_S / 2 < min(one, two)
 
 
 async def test_records_of_a_topic_that_takes_little_go_alone(timed: Timed) -> None:
