@@ -11,7 +11,7 @@ __all__ = ["Crowd"]
 WINDOW_REQUESTS: Final = 32
 """Requests after which it is decided anew: some tens of milliseconds of a busy worker."""
 
-COMPANY_MIN: Final = 2.0
+COMPANY_MIN: Final = 1.0
 """Requests in flight on average from which there may be a crowd; a caller who waits for each answer, however quick,
 makes none. Low, since where the processor is the bottleneck few requests are in flight to Kafka: the others wait to
 be read."""
