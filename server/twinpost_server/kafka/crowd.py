@@ -22,7 +22,11 @@ be slowed by one another for nothing; with sixteen it is eight, and all of them 
 
 
 class Crowd:
-    """Watches requests come. Lives on the loop's thread."""
+    """Watches requests come. Lives on the loop's thread.
+
+    Attributes:
+        is_there: whether those of the last window were a crowd.
+    """
 
     __slots__ = ("_clock", "_company", "_linger_s", "_requests", "_since", "is_there")
 

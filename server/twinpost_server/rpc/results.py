@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeGuard
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
@@ -51,11 +51,14 @@ def encode_results(answer: Callable[[], Answer], outcomes: Sequence[Outcome]) ->
 
     To add other fields, serialize them apart and join: messages on the wire merge when they are concatenated.
     """
-    if Failure not in set(map(type, outcomes)) and len(set(map(_place, outcomes))) * _STORED_TOGETHER_MIN <= len(
-        outcomes
-    ):
-        return _framed(answer, cast("Sequence[RecordMetadata]", outcomes))
-    return _serialized(answer, outcomes)
+    return _framed(answer, outcomes) if _stored_together(outcomes) else _serialized(answer, outcomes)
+
+
+def _stored_together(outcomes: Sequence[Outcome]) -> TypeGuard[Sequence[RecordMetadata]]:
+    """Return whether every record is stored, and many in each place."""
+    if Failure in set(map(type, outcomes)):
+        return False
+    return len(set(map(_place, outcomes))) * _STORED_TOGETHER_MIN <= len(outcomes)
 
 
 def _framed(answer: Callable[[], Answer], outcomes: Sequence[RecordMetadata]) -> bytes:
