@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import psutil
 
+from tests.brokers.liveness import alive, command
 from tests.gateway.process import Gateway
 
-__all__ = ["alive", "envoy", "family", "memory_bytes", "supervisor_suspended", "workers"]
+__all__ = ["envoy", "family", "memory_bytes", "supervisor_suspended", "workers"]
 
 
 def family(gateway: Gateway) -> list[psutil.Process]:
@@ -20,7 +21,7 @@ def family(gateway: Gateway) -> list[psutil.Process]:
 
 def workers(gateway: Gateway) -> list[psutil.Process]:
     """Return the worker processes of `gateway`."""
-    return [process for process in _children(gateway) if "twinpost_server.worker" in process.cmdline()]
+    return [process for process in _children(gateway) if "twinpost_server.worker" in command(process)]
 
 
 def envoy(gateway: Gateway) -> psutil.Process:
@@ -38,11 +39,6 @@ def supervisor_suspended(gateway: Gateway) -> Iterator[None]:
         yield
     finally:
         supervisor.resume()
-
-
-def alive(process: psutil.Process) -> bool:
-    """Return whether `process` has not ended."""
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def memory_bytes(processes: list[psutil.Process]) -> int:

@@ -9,11 +9,12 @@ from collections.abc import Callable
 import psutil
 import pytest
 
+from tests.brokers.liveness import alive
 from tests.brokers.waiting import wait_for
 from tests.faults.bounds import most, within_s
 from tests.faults.callers import Caller
 from tests.faults.journal import Attempt, Failed
-from tests.faults.processes import alive, envoy, family, supervisor_suspended, workers
+from tests.faults.processes import envoy, family, supervisor_suspended, workers
 from tests.faults.table import Row
 from tests.faults.trial import Trial
 

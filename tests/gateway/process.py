@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import tomlkit
 
+from tests.brokers.liveness import alive
 from tests.brokers.ports import LOOPBACK, free_port
 from tests.brokers.waiting import wait_for
 from tests.gateway.rest import RestClient
@@ -133,7 +134,7 @@ class Gateway:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        left = [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        left = [process for process in family if alive(process)]
         for process in left:
             process.kill()
         if left:

@@ -12,10 +12,11 @@ import pytest
 
 from tests.brokers.embedded import EmbeddedBroker
 from tests.brokers.ledger import read_topic
+from tests.brokers.liveness import alive
 from tests.brokers.ports import LOOPBACK, free_port
 from tests.brokers.waiting import wait_for
 from tests.process.load import Load
-from tests.process.watched import WatchedGateway, gone
+from tests.process.watched import WatchedGateway
 
 READY_S = 20.0
 """Generous, since the machine may have other things to do; how long it does take is printed."""
@@ -91,7 +92,7 @@ def test_wedged_worker_is_replaced(two_workers: WatchedGateway) -> None:
     """A worker that lives but does nothing is ended and replaced, after ten seconds of silence."""
     wedged = two_workers.workers()[0]
     wedged.suspend()
-    wait_for(lambda: gone(wedged), "the end of the wedged worker", timeout_s=15)
+    wait_for(lambda: not alive(wedged), "the end of the wedged worker", timeout_s=15)
     wait_for(lambda: len(two_workers.workers()) == 2, "its replacement", timeout_s=READY_S)
     assert "was silent for 10 s and was killed" in two_workers.log()
 
@@ -165,7 +166,7 @@ def test_rolling_restart_fails_no_request(
         old, envoys = gateway.workers(), gateway.envoys()
         with Load.running(gateway.port, topic) as load:
             gateway.send(signal.SIGHUP)
-            wait_for(lambda: all(map(gone, old)), lambda: f"the end of {old}", timeout_s=30)
+            wait_for(lambda: not any(map(alive, old)), lambda: f"the end of {old}", timeout_s=30)
             wait_for(lambda: len(gateway.workers()) == workers, "the new workers", timeout_s=10)
         assert {} == load.failures
         assert envoys == gateway.envoys()

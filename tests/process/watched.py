@@ -12,11 +12,12 @@ from typing import Any, Self
 import psutil
 import tomlkit
 
+from tests.brokers.liveness import alive, command
 from tests.brokers.ports import free_port
 from tests.brokers.waiting import wait_for
 from tests.gateway.process import Gateway
 
-__all__ = ["WatchedGateway", "gone"]
+__all__ = ["WatchedGateway"]
 
 _STOP_TIMEOUT_S = 20.0
 
@@ -67,7 +68,7 @@ class WatchedGateway(Gateway):
         self._process.kill()
         self._process.wait(_STOP_TIMEOUT_S)
         for process in self.seen:
-            if not gone(process):
+            if alive(process):
                 process.kill()
 
     @property
@@ -78,7 +79,7 @@ class WatchedGateway(Gateway):
     def processes(self) -> list[psutil.Process]:
         """Return the supervisor's children that live now."""
         try:
-            children = [child for child in psutil.Process(self.pid).children() if not gone(child)]
+            children = [child for child in psutil.Process(self.pid).children() if alive(child)]
         except psutil.NoSuchProcess:
             children = []
         self.seen.update(children)
@@ -86,15 +87,15 @@ class WatchedGateway(Gateway):
 
     def workers(self) -> list[psutil.Process]:
         """Return the workers that live now."""
-        return [process for process in self.processes() if _command(process)[-1:] == ["twinpost_server.worker"]]
+        return [process for process in self.processes() if command(process)[-1:] == ["twinpost_server.worker"]]
 
     def envoys(self) -> list[psutil.Process]:
         """Return the Envoys that live now: one, or none."""
-        return [process for process in self.processes() if Path(_command(process)[0]).name == "envoy"]
+        return [process for process in self.processes() if Path(command(process)[0]).name == "envoy"]
 
     def brokers(self) -> list[psutil.Process]:
         """Return the embedded brokers that live now: one, or none."""
-        return [process for process in self.processes() if Path(_command(process)[0]).name == "tansu"]
+        return [process for process in self.processes() if Path(command(process)[0]).name == "tansu"]
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the supervisor, and to nobody else."""
@@ -111,7 +112,7 @@ class WatchedGateway(Gateway):
 
     def left(self) -> list[psutil.Process]:
         """Return the processes ever seen that still live."""
-        return [process for process in self.seen if not gone(process)]
+        return [process for process in self.seen if alive(process)]
 
     def until_all_gone(self, *, within_s: float) -> None:
         """Return once no process ever seen lives.
@@ -139,18 +140,3 @@ class WatchedGateway(Gateway):
             return self.rest.send("GET", "/produce/greetings/outage", timeout_s=2.0).status == 200
         except OSError:
             return False
-
-
-def gone(process: psutil.Process) -> bool:
-    """Return whether a process has ended; one that its parent has not taken notice of yet has."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline() or [""]
-    except psutil.NoSuchProcess:
-        return [""]
