@@ -18,7 +18,7 @@ be read."""
 
 GATHERED_MIN: Final = 4.5
 """Requests that must come while one waits: with eight callers who each wait for their answer it is four, and they would
-be slowed by one another for nothing; with sixteen it is eight, and all of them are served sooner."""
+be slowed by one another for nothing; with sixteen it is seven, and all of them are served sooner."""
 
 
 class Crowd:

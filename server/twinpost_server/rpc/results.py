@@ -38,6 +38,8 @@ _LOW_BITS: Final = 7
 """The bits of a varint that its first byte holds; the byte's highest bit says that more bytes follow
 (https://protobuf.dev/programming-guides/encoding/#varints)."""
 
+_LOW_MASK: Final = (1 << _LOW_BITS) - 1
+
 _FIRST_BYTES: Final = tuple(bytes((1 << _LOW_BITS | low,)) for low in range(1 << _LOW_BITS))
 
 _STORED_TOGETHER_MIN: Final = 4
@@ -64,7 +66,7 @@ def _stored_together(outcomes: Sequence[Outcome]) -> TypeGuard[Sequence[RecordMe
 def _framed(answer: Callable[[], Answer], outcomes: Sequence[RecordMetadata]) -> bytes:
     """Encode records that are stored together: their results differ in the low bits of the offset only.
 
-    A quarter of the cost of messages. Protobuf itself makes what is around those bits.
+    Half the cost of messages. Protobuf itself makes what is around those bits.
     """
     frames: dict[tuple[str, int, int, int], tuple[bytes, bytes]] = {}
     pieces: list[bytes] = []
@@ -79,7 +81,7 @@ def _framed(answer: Callable[[], Answer], outcomes: Sequence[RecordMetadata]) ->
         frame = frames.get(place)
         if frame is None:
             frame = frames[place] = _frame(answer, stored)
-        pieces += (frame[0], _FIRST_BYTES[offset & 0x7F], frame[1])
+        pieces += (frame[0], _FIRST_BYTES[offset & _LOW_MASK], frame[1])
     return b"".join(pieces)
 
 
