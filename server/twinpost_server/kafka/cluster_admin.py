@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType, TopicMetadata
 
+from twinpost_server.kafka.admin_answer import admin_answer
 from twinpost_server.kafka.client_config import ClientConfig
 from twinpost_server.kafka.log import client_logger
 
@@ -118,8 +119,7 @@ class ClusterAdmin:
     async def _configured(self, topic: str, name: str) -> int | None:
         resource = ConfigResource(ResourceType.TOPIC, topic)
         answer = self._client.describe_configs([resource], request_timeout=_TIMEOUT_S)[resource]
-        # Shielded, since the client's thread would stumble over a future that was cancelled under it.
-        entry = (await asyncio.shield(asyncio.wrap_future(answer))).get(name)
+        entry = (await admin_answer(answer)).get(name)
         return None if entry is None else int(entry.value)
 
     async def _described(self, topic: str, timeout_s: float) -> TopicMetadata:

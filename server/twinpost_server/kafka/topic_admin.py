@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import Final
 
@@ -10,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from twinpost_server.kafka.admin_answer import admin_answer
 from twinpost_server.kafka.log import client_logger
 
 __all__ = ["TopicCreationError", "create_topics"]
@@ -47,8 +47,7 @@ async def create_topics(bootstrap_servers: str, names: Iterable[str], *, partiti
         outcomes = client.create_topics(topics, request_timeout=_TIMEOUT_S, operation_timeout=_TIMEOUT_S)
         for name, outcome in outcomes.items():
             try:
-                # Shielded, since the client's thread would stumble over a future that was cancelled under it.
-                await asyncio.shield(asyncio.wrap_future(outcome))
+                await admin_answer(outcome)
             except KafkaException as error:
                 if not _exists_already(error):
                     raise TopicCreationError(name, error) from error
