@@ -11,6 +11,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
+from twinpost_server.polling import until
+
 __all__ = ["LASTING_CLUSTER", "READY_CLUSTER", "ROUTING_CLUSTER", "AdminUnreachable", "EnvoyAdmin"]
 
 ROUTING_CLUSTER: Final = "twinpost"
@@ -74,14 +76,18 @@ class EnvoyAdmin:
         await self._ask("POST", "/drain_listeners?graceful&skip_exit")
 
     async def stop_listening(self) -> None:
-        """Close the public port: new connections are refused, those that are open live on."""
+        """Close the public port: new connections are refused, those that are open live on.
+
+        Returns once the port is closed; the caller sets the deadline.
+        """
         await self._ask("POST", "/drain_listeners")
+        # Envoy answers before its threads have stopped to listen, and closes the port once all of them have:
+        # https://github.com/envoyproxy/envoy/issues/8031.
+        await until(self._has_stopped_listening)
 
     async def active_requests(self) -> int:
         """Return how many requests of the public port are not answered yet, streams included."""
-        name = f"http.{_LISTENER}.downstream_rq_active"
-        stats = await self._ask_json(f"/stats?format=json&filter=^{name}$")
-        return sum(stat["value"] for stat in stats["stats"] if stat.get("name") == name)
+        return await self._stat(f"http.{_LISTENER}.downstream_rq_active")
 
     async def host_health(self) -> Mapping[str, Mapping[Path, bool]]:
         """Return for each cluster, by name, which worker sockets Envoy holds for healthy."""
@@ -93,6 +99,13 @@ class EnvoyAdmin:
             }
             for cluster in clusters["cluster_statuses"]
         }
+
+    async def _has_stopped_listening(self) -> bool:
+        return await self._stat("listener_manager.listener_stopped") > 0
+
+    async def _stat(self, name: str) -> int:
+        stats = await self._ask_json(f"/stats?format=json&filter=^{name}$")
+        return sum(stat["value"] for stat in stats["stats"] if stat.get("name") == name)
 
     async def _ask_json(self, path: str) -> Any:  # noqa: ANN401 - the shape is Envoy's
         return json.loads(await self._ask("GET", path))

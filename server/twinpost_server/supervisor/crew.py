@@ -9,9 +9,9 @@ from typing import Final
 
 import structlog
 
+from twinpost_server.polling import until
 from twinpost_server.supervisor.errors import RollingRestartError, SupervisorError
 from twinpost_server.supervisor.keeper import Keeper, Kept
-from twinpost_server.supervisor.polling import until
 from twinpost_server.supervisor.restart_budget import RestartBudget
 from twinpost_server.supervisor.slots import Slot, Slots
 

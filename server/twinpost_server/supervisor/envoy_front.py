@@ -17,7 +17,7 @@ from twinpost_server.config.settings import Settings
 from twinpost_server.envoy.admin import READY_CLUSTER, ROUTING_CLUSTER, AdminUnreachable, EnvoyAdmin
 from twinpost_server.envoy.binary import envoy_binary
 from twinpost_server.envoy.configuration import render
-from twinpost_server.supervisor.polling import until
+from twinpost_server.polling import until
 from twinpost_server.supervisor.program import Program, Recipe
 from twinpost_server.supervisor.run_directory import RunDirectory
 from twinpost_server.supervisor.slots import Slot
@@ -95,8 +95,8 @@ class EnvoyFront:
         try:
             await self._admin.drain()
             await asyncio.sleep(timeouts.drain_grace_s)
-            await self._admin.stop_listening()
             async with asyncio.timeout(timeouts.drain_timeout_s):
+                await self._admin.stop_listening()
                 await self._quiet()
         except TimeoutError:
             _log.warning(

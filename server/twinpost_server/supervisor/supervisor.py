@@ -13,12 +13,12 @@ from typing import Final
 import structlog
 
 from twinpost_server.config.settings import Settings
+from twinpost_server.polling import until
 from twinpost_server.supervisor.crew import Crew
 from twinpost_server.supervisor.envoy_front import EnvoyFront
 from twinpost_server.supervisor.errors import RollingRestartError, StopForcedError, SupervisorError
 from twinpost_server.supervisor.inbox import GivenUp, Inbox, Roll, Stop
 from twinpost_server.supervisor.keeper import Keeper, Start
-from twinpost_server.supervisor.polling import until
 from twinpost_server.supervisor.restart_budget import RestartBudget
 from twinpost_server.supervisor.run_directory import RunDirectory
 from twinpost_server.supervisor.slots import Slot, Slots
