@@ -32,6 +32,20 @@ def test_readiness_follows_the_brokers_while_requests_still_reach_the_worker() -
         eventually(lambda: 200 == front.send(b"/readyz").status)
 
 
+def test_a_worker_that_gets_no_requests_yet_makes_nothing_ready() -> None:
+    """Envoy asks in its own time whether a worker can produce and whether it takes requests: both must be known."""
+    with Front.started() as front, front.worker() as worker:
+        assert 200 == front.send(b"/readyz").status
+
+        worker.set_health("twinpost.routing", serving=False)
+        eventually(lambda: 503 == front.send(b"/readyz").status)
+        assert (503, 200) == (front.send(b"/produce/t").status, front.send(b"/livez").status)
+
+        worker.set_health("twinpost.routing", serving=True)
+        eventually(lambda: 200 == front.send(b"/readyz").status)
+        assert 200 == front.send(b"/produce/t").status
+
+
 def test_without_any_worker_the_gateway_is_alive_and_not_ready() -> None:
     """Envoy is up, and nothing else."""
     with Front.started() as front:
