@@ -14,7 +14,7 @@ TIMEOUT_S = 300
 
 
 @pytest.fixture(scope="module")
-def go() -> str:
+def go() -> Path:
     """Go, with the modules there that the generator requires: Go tells on standard error what it fetches."""
     program = needs_program("go", "build the load generator")
     fetched = subprocess.run(
@@ -26,7 +26,7 @@ def go() -> str:
 
 @pytest.mark.timeout(2 * TIMEOUT_S)
 @pytest.mark.parametrize("command", [("vet", "./..."), ("test", "./...")], ids=lambda command: command[0])
-def test_go_is_content(go: str, command: tuple[str, ...]) -> None:
+def test_go_is_content(go: Path, command: tuple[str, ...]) -> None:
     """`go vet` finds nothing, and the generator's own tests pass."""
     ran = subprocess.run([go, *command], cwd=MODULE, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
     assert (0, "") == (ran.returncode, ran.stderr), ran.stdout
