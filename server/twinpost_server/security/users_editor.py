@@ -205,14 +205,20 @@ def _unable(file: Path) -> EditError:
 @contextlib.contextmanager
 def _locked(target: Path, *, create: bool) -> Iterator[os.stat_result]:
     """Hold the lock on the file that `target` is, and yield its status."""
-    deadline = time.monotonic() + _LOCK_TIMEOUT_S
+    deadline = 0.0
+    waited_for: tuple[int, int] | None = None
     while True:
         descriptor = os.open(target, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), _MODE)
         try:
+            status = os.fstat(descriptor)
             # An edit replaces the file: a lock got after it was waited for may be on a file that is no longer there.
-            if _try_lock(descriptor) and _is_at(target, status := os.fstat(descriptor)):
+            if _try_lock(descriptor) and _is_at(target, status):
                 yield status
                 return
+            if waited_for != (status.st_ino, status.st_mtime_ns):
+                # Others edit it one after the other: none of them holds it for long.
+                waited_for = status.st_ino, status.st_mtime_ns
+                deadline = time.monotonic() + _LOCK_TIMEOUT_S
         finally:
             os.close(descriptor)
         if time.monotonic() > deadline:

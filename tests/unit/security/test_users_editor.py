@@ -253,10 +253,13 @@ def test_edits_at_once_lose_nothing_and_readers_see_whole_files(file: Path) -> N
 
     with ThreadPoolExecutor(9) as pool:
         reading = pool.submit(read)
-        edits = [pool.submit(add, file, name) for name in names]
-        for edit in edits:
-            edit.result(30)
-        done.set()
+        try:
+            edits = [pool.submit(add, file, name) for name in names]
+            for edit in edits:
+                edit.result(30)
+        finally:
+            # Else the pool would wait for the reader for ever.
+            done.set()
         reading.result(30)
     assert {"first", *names} == read_users(file).keys()
     assert sorted(seen) == seen
