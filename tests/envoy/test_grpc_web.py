@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import socket
 import struct
+from http.client import HTTPResponse
 
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from tests.envoy.front import Front
+from tests.envoy.front import Front, eventually
 from tests.gateway.rest import RestResponse
+from twinpost_server.envoy.admin import EnvoyAdmin
 
 _PRODUCE = b"/twinpost.v1.ProducerService/Produce"
 _TRAILERS = 0x80
@@ -64,6 +68,22 @@ def test_the_rest_service_cannot_be_called(front: Front) -> None:
     assert "12" == _call(front, b"/twinpost.v1.ProducerRestService/Produce").headers["grpc-status"]
 
 
+def _cut_short(front: Front, *, stub: bytes) -> RestResponse:
+    """Call with a whole message, and end the body with a chunk that is none once a worker has the call."""
+    message = struct.pack(">BI", 0, 3) + b"abc"
+    head = (
+        b"POST " + _PRODUCE + b" HTTP/1.1\r\nHost: twinpost\r\nContent-Type: application/grpc-web+proto\r\n"
+        b"Transfer-Encoding: chunked\r\nstub: " + stub + b"\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", front.port), timeout=10) as connection:
+        connection.sendall(head + b"%x\r\n" % len(message) + message + b"\r\n")
+        eventually(lambda: asyncio.run(EnvoyAdmin(front.admin_socket).active_requests()) > 0)
+        connection.sendall(b"no size\r\n")
+        answer = HTTPResponse(connection)
+        answer.begin()
+        return RestResponse(answer.status, answer.headers, answer.read())
+
+
 def _assert_told_by_envoy(response: RestResponse, code: int, reason: str, delivered: str) -> None:
     """Assert that `response` is an error that clients of gRPC-Web read whole: 200, no body, everything in headers."""
     headers = response.headers
@@ -89,6 +109,11 @@ def test_envoys_own_refusal_arrives_whole(front: Front, *, text: bool) -> None:
 def test_a_worker_that_does_not_answer_is_told_whole(brisk_front: Front) -> None:
     """As on native gRPC, and not as if the gateway had not been there."""
     _assert_told_by_envoy(_call(brisk_front, _PRODUCE, stub=b"hang"), 4, "DEADLINE_EXCEEDED", "unknown")
+
+
+def test_a_body_that_goes_wrong_after_its_message_may_have_been_written(front: Front) -> None:
+    """The worker had the whole message before Envoy met what is no chunk."""
+    _assert_told_by_envoy(_cut_short(front, stub=b"hang"), 3, "MALFORMED_REQUEST", "unknown")
 
 
 def test_a_page_of_an_allowed_origin_reads_that_a_worker_is_missing_or_lost() -> None:
