@@ -67,14 +67,18 @@ class QuotaMeter:
         now = self._clock()
         elapsed_s = now - self._metered_at
         self._metered_at = now
+        # Both balances get their time before either may refuse. The longer debt counts, so that who waits for it need
+        # not come twice.
+        debt: tuple[float, str, float] = (0.0, "", 0.0)
         if quota.records_per_s is not None:
             self._records = min(quota.records_per_s, self._records + elapsed_s * quota.records_per_s)
-            if self._records < -quota.records_per_s * _ROUNDING_S:
-                raise RequestFailed(_refusal("records", quota.records_per_s, -self._records / quota.records_per_s))
+            debt = max(debt, (-self._records / quota.records_per_s, "records", quota.records_per_s))
         if quota.bytes_per_s is not None:
             self._bytes = min(quota.bytes_per_s, self._bytes + elapsed_s * quota.bytes_per_s)
-            if self._bytes < -quota.bytes_per_s * _ROUNDING_S:
-                raise RequestFailed(_refusal("bytes", quota.bytes_per_s, -self._bytes / quota.bytes_per_s))
+            debt = max(debt, (-self._bytes / quota.bytes_per_s, "bytes", quota.bytes_per_s))
+        after_s, what, rate_per_s = debt
+        if after_s > _ROUNDING_S:
+            raise RequestFailed(_refusal(what, rate_per_s, after_s))
         self._records -= records
         self._bytes -= size_bytes
 

@@ -73,6 +73,19 @@ def test_refused_request_costs_nothing(clock: Clock) -> None:
     assert [1.0, 1.0, 1.0] == [refused_for_s(meter, 5, 0) for _ in range(3)]
 
 
+def test_refusals_for_one_rate_leave_the_other_its_time(clock: Clock) -> None:
+    """Both balances come back at once, and the delay is that of the later one."""
+    meter = QuotaMeter(Quota(records_per_s=10, bytes_per_s=10), clock)
+    meter.take(20, 30)
+    delays_s = []
+    for tenth in range(1, 20):
+        clock.now = tenth / 10
+        delays_s.append(refused_for_s(meter, 1, 1))
+    assert [2.0 - tenth / 10 for tenth in range(1, 20)] == pytest.approx(delays_s)
+    clock.now = 2.0
+    assert None is refused_for_s(meter, 1, 1)
+
+
 def test_rest_saves_up_no_more_than_a_second(clock: Clock) -> None:
     """An hour of silence buys no hour of load."""
     meter = QuotaMeter(Quota(records_per_s=10), clock)
