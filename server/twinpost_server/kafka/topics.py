@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -141,10 +142,12 @@ class TopicCatalog:
 
     async def _look_up(self, topic: str) -> int:
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self._lookup_timeout_s
+        give_up_at = math.inf
         while True:
             try:
                 async with self._places:
+                    # From the first question on: while it waited for its place nothing said that the topic is missing.
+                    give_up_at = min(give_up_at, loop.time() + self._lookup_timeout_s)
                     partitions = await self._lookup(topic, _ATTEMPT_TIMEOUT_S)
             except KafkaException as exception:
                 error: KafkaError = exception.args[0]

@@ -192,6 +192,25 @@ class TestEnsure:
         assert catalog.knows(topics)
         assert cluster.at_once_max <= 64
 
+    async def test_wait_for_a_place_is_not_part_of_the_search(self) -> None:
+        """A new topic behind many others is looked for as long as any other, once its turn has come."""
+        others = {f"t{number}" for number in range(100)}
+        catalog = (cluster := Cluster(dict.fromkeys(others, 1))).catalog()
+        cluster.speaking.clear()
+        first = asyncio.create_task(catalog.ensure(others, deadline=within(20)))
+        late = asyncio.create_task(catalog.ensure({"late"}, deadline=within(20)))
+        its_time = within(LOOKUP_TIMEOUT_S)
+        while within(0) < its_time:
+            await asyncio.sleep(0)
+        assert not cluster.asked["late"]
+        cluster.speaking.set()
+        await until_asked(cluster, ["late"])
+        while cluster.at_once:
+            await asyncio.sleep(0)
+        cluster.topics["late"] = 1
+        await asyncio.gather(first, late)
+        assert catalog.knows({"late"})
+
     async def test_memory_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The topics asked for longest ago are forgotten first, missing ones and others."""
         monkeypatch.setattr(topics_module, "_TOPICS_MAX", 2)
