@@ -80,7 +80,8 @@ class Budget:
         Raises:
             RequestFailed: OVERLOADED.
         """
-        if not self._fits(1, size_bytes):
+        # What could never fit is not told to wait: `acquire`, which knows the exact size, has the right word for it.
+        if not self._fits(1, min(size_bytes, self._size_bytes_max)):
             raise RequestFailed(self._refusal())
 
     def release(self, records: int, size_bytes: int) -> None:

@@ -80,6 +80,14 @@ class TestCheckRoom:
             budget.check_room(100)
         assert (0, 0) == held(budget)
 
+    def test_what_could_never_fit_is_let_in_to_be_told_so(self) -> None:
+        """To wait would be for nothing, and the envelope of a request may be larger than what it will hold."""
+        budget = Budget(records_max=1, size_bytes_max=100)
+        budget.check_room(101)
+        with pytest.raises(RequestFailed) as refusal:
+            budget.acquire(1, 101)
+        assert Reason.REQUEST_TOO_LARGE is refusal.value.failure.reason
+
     @pytest.mark.parametrize(("records", "size_bytes"), [(10, 0), (0, 100)])
     def test_full_budget_lets_nothing_in(self, records: int, size_bytes: int) -> None:
         """A request is refused before it is decoded."""
