@@ -110,17 +110,22 @@ class ProducerRestService:
     async def _explained(self, body: bytes, topic: str | None, deadline: float) -> Failure | None:
         if len(body) <= _INLINE_BYTES_MAX:
             return self._decoder.explain(body, topic)
-        # Shielded, so that the turn is held for as long as the thread works, and not for as long as the caller waits.
         try:
             async with asyncio.timeout_at(deadline):
+                # One at a time: it is Python that works here, and several threads of it would take the loop's time. Who
+                # leaves while waiting takes the body along.
+                await self._explaining.acquire()
+                # Shielded, so that the turn is held for as long as the thread works, and not for as long as the caller
+                # waits.
                 return await asyncio.shield(asyncio.create_task(self._explained_in_turn(body, topic)))
         except TimeoutError:
             raise RequestFailed(_NO_TIME_TO_READ) from None
 
     async def _explained_in_turn(self, body: bytes, topic: str | None) -> Failure | None:
-        # One at a time: it is Python that works here, and several threads of it would take the loop's time.
-        async with self._explaining:
+        try:
             return await asyncio.to_thread(self._decoder.explain, body, topic)
+        finally:
+            self._explaining.release()
 
 
 _UNREADABLE: Final = Failure(

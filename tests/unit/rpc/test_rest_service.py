@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from twinpost_server.core.errors import Delivered, Failure, Reason, RequestFaile
 from twinpost_server.core.principal import Principal
 from twinpost_server.core.records import RecordMetadata
 from twinpost_server.core.topics import TopicPattern
+from twinpost_server.rpc.rest_json import RestDecoder
 
 LOST = Failure(reason=Reason.NOT_ENOUGH_REPLICAS, message="lost", delivered=Delivered.UNKNOWN)
 TOO_LARGE = Failure(reason=Reason.RECORD_TOO_LARGE, message="too large")
@@ -439,6 +441,30 @@ async def test_slow_inflating_ends_at_the_deadline(gateway: Gateway) -> None:
         "POST", "/produce/one", body, {"content-encoding": "gzip", "request-timeout": "0.000001"}
     )
     assert (504, "DEADLINE_EXCEEDED", "no") == error(answer)
+
+
+async def test_nobody_reads_on_for_who_has_left(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large bad body whose sender left while it waited for its turn is let go, and holds nobody up."""
+    reading, go_on = threading.Event(), threading.Event()
+    read: list[bytes] = []
+
+    def explain(_decoder: RestDecoder, body: bytes, _topic: str | None) -> Failure:
+        read.append(body)
+        reading.set()
+        go_on.wait(10)
+        return TOO_LARGE
+
+    monkeypatch.setattr(RestDecoder, "explain", explain)
+    bodies = [b"[" + b",".join([b'{"value":""}'] * 1000) + b",%d]" % number for number in range(3)]
+    first = asyncio.create_task(gateway.rest("POST", "/produce/one", bodies[0]))
+    await asyncio.to_thread(reading.wait, 10)
+    left = await gateway.rest("POST", "/produce/one", bodies[1], {"request-timeout": "0.01"})
+    last = asyncio.create_task(gateway.rest("POST", "/produce/one", bodies[2]))
+    go_on.set()
+
+    assert (504, "DEADLINE_EXCEEDED", "no") == error(left)
+    assert {(413, "RECORD_TOO_LARGE", "no")} == {error(await first), error(await last)}
+    assert [bodies[0], bodies[2]] == read
 
 
 async def test_slow_reading_ends_at_the_deadline(gateway: Gateway) -> None:
