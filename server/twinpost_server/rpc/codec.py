@@ -13,7 +13,7 @@ from twinpost_server.core.records import Header, Record
 from twinpost_server.core.rules import headers_problem
 from twinpost_server.rpc.results import encode_results
 
-__all__ = ["decode_request", "decode_step", "encode_response", "encode_step"]
+__all__ = ["check_size", "decode_request", "decode_step", "encode_response", "encode_step"]
 
 
 def decode_request(data: bytes, limits: Limits) -> list[Record]:
@@ -44,9 +44,28 @@ def decode_step(data: bytes, limits: Limits) -> tuple[int, list[Record], list[Ou
     except DecodeError:
         raise RequestFailed(_undecodable("ProduceStreamRequest")) from None
     try:
+        check_size(data, limits)
         return request.sequence, _records(request.records, limits), []
     except RequestFailed as failed:
         return request.sequence, [], [failed.failure] * min(len(request.records), limits.request_records_max)
+
+
+def check_size(data: bytes, limits: Limits) -> None:
+    """Return if `data`, a serialized request, is no larger than it may be.
+
+    Raises:
+        RequestFailed: REQUEST_TOO_LARGE.
+    """
+    if len(data) > limits.body_bytes_max:
+        raise RequestFailed(
+            Failure(
+                reason=Reason.REQUEST_TOO_LARGE,
+                message=(
+                    f"the request is {len(data)} bytes, more than the limit of {limits.body_bytes_max} "
+                    "(limits.body_bytes_max): split it; nothing was written"
+                ),
+            )
+        )
 
 
 def _undecodable(message: str) -> Failure:

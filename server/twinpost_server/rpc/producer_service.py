@@ -9,11 +9,11 @@ from typing import cast
 
 from twinpost_server.app.produce import Produce
 from twinpost_server.app.produce_stream import ProduceStream
-from twinpost_server.core.errors import Failure, Reason, RequestFailed
+from twinpost_server.core.errors import Failure, RequestFailed
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.outcomes import summary
 from twinpost_server.rpc.call import Call
-from twinpost_server.rpc.codec import decode_request, encode_response
+from twinpost_server.rpc.codec import check_size, decode_request, encode_response
 from twinpost_server.rpc.deadline import budget_s
 from twinpost_server.rpc.guard import CallGuard
 from twinpost_server.rpc.rich_error import abort
@@ -54,7 +54,7 @@ class ProducerService:
         deadline = asyncio.get_running_loop().time() + budget_s(context.time_remaining(), self._request_timeout_s)
         try:
             principal = await self._guard.admit(dict(context.invocation_metadata() or ()), len(data))
-            self._check_size(data)
+            check_size(data, self._limits)
             outcomes = await self._produce(principal, decode_request(data, self._limits), deadline=deadline)
             if outcomes and all(outcome.__class__ is Failure for outcome in outcomes):
                 # Nothing was written: the call as a whole has failed.
@@ -92,15 +92,3 @@ class ProducerService:
         self._draining = True
         for pipeline in self._pipelines:
             pipeline.drain()
-
-    def _check_size(self, data: bytes) -> None:
-        if len(data) > self._limits.body_bytes_max:
-            raise RequestFailed(
-                Failure(
-                    reason=Reason.REQUEST_TOO_LARGE,
-                    message=(
-                        f"the request is {len(data)} bytes, more than the limit of {self._limits.body_bytes_max} "
-                        "(limits.body_bytes_max): split it; nothing was written"
-                    ),
-                )
-            )

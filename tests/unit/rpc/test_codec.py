@@ -52,6 +52,15 @@ def test_step_over_a_limit_is_refused_by_its_sequence() -> None:
     assert {Reason.REQUEST_TOO_LARGE} == {outcome.reason for outcome in refused if isinstance(outcome, Failure)}
 
 
+def test_step_over_the_size_is_refused_by_its_sequence() -> None:
+    """As a request of that size is, and for each of its records."""
+    records = [record_pb2.Record(topic="t", value=b"x" * 9000)] * (LIMITS.body_bytes_max // 9000 + 1)
+    request = producer_service_pb2.ProduceStreamRequest(sequence=7, records=records)
+    sequence, decoded, refused = decode_step(request.SerializeToString(), LIMITS)
+    assert (7, [], len(records)) == (sequence, decoded, len(refused))
+    assert {Reason.REQUEST_TOO_LARGE} == {outcome.reason for outcome in refused if isinstance(outcome, Failure)}
+
+
 @pytest.mark.parametrize("decode", [decode_request, decode_step])
 def test_what_is_no_message_is_malformed(decode: object) -> None:
     """By either door."""
