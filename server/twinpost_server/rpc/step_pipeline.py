@@ -63,9 +63,10 @@ class StepPipeline:
                 message that cannot be decoded, or an end that was asked for.
         """
         if self._end is not None:
-            # A reader that is cancelled before its first step would never come to say so.
             raise RequestFailed(self._end)
         self._reader = asyncio.create_task(self._read(requests))
+        # One that is cancelled before its first step, and so never gets to say that it ended.
+        self._reader.add_done_callback(self._unread)
         try:
             while (item := await self._items.get()) is not None:
                 if isinstance(item, BaseException):
@@ -104,6 +105,10 @@ class StepPipeline:
         except BaseException as error:  # noqa: BLE001 - raised again where the call ends
             end = error
         self._items.put_nowait(end)
+
+    def _unread(self, reader: asyncio.Task[None]) -> None:
+        if reader.cancelled():
+            self._items.put_nowait(RequestFailed(self._end or _DRAINED))
 
     async def _handed_over(self, data: bytes) -> tuple[int, PendingWrite | list[Outcome]]:
         deadline = asyncio.get_running_loop().time() + self._request_timeout_s

@@ -30,7 +30,7 @@ from twinpost_server.rpc.rest_json import RestDecoder
 from twinpost_server.rpc.rest_service import ProducerRestService
 from twinpost_server.rpc.server import open_server
 
-__all__ = ["LIMITS", "Answer", "Gateway", "Refusal", "TellingSink"]
+__all__ = ["LIMITS", "Answer", "Doorkeeper", "Gateway", "Refusal", "TellingSink"]
 
 LIMITS = Limits(record_bytes_max=10_000, record_headers_max=10, request_records_max=1000, body_bytes_max=100_000)
 TOPICS = {"greetings": 4, "cities": 4, "one": 1}

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 from grpc import StatusCode, aio
 from structlog.testing import capture_logs
 
-from tests.unit.rpc.served import Gateway, Refusal
+from tests.contract.fake_sink import FakeSink
+from tests.unit.rpc.served import LIMITS, Doorkeeper, Gateway, Refusal
 from twinpost.v1 import producer_service_pb2, record_pb2
+from twinpost_server.app.produce_stream import ProduceStream
 from twinpost_server.core.errors import Failure, Reason, RequestFailed
 from twinpost_server.core.principal import ANONYMOUS, Principal
 from twinpost_server.core.topics import TopicPattern
+from twinpost_server.rpc.guard import CallGuard
+from twinpost_server.rpc.step_pipeline import StepPipeline
 
 Response = producer_service_pb2.ProduceStreamResponse
 
@@ -209,6 +213,29 @@ async def test_drain_ends_the_stream_once_it_is_answered(gateway: Gateway) -> No
     refusal = await stream.refusal()
     assert (StatusCode.UNAVAILABLE, "SHUTTING_DOWN") == (refusal.code, refusal.info.reason)
     assert "no" == refusal.info.metadata["delivered"]
+
+
+async def test_drain_in_the_moment_a_stream_begins_ends_it() -> None:
+    """Even where the reader was made and has not taken its first step."""
+    produce_stream = ProduceStream(FakeSink({}), LIMITS)
+    guard = CallGuard(Doorkeeper(), lambda _: None)
+    pipeline = StepPipeline(produce_stream, guard, {}, LIMITS, 30.0)
+
+    async def answered() -> list[bytes]:
+        return [answer async for answer in pipeline.answers(_quiet())]
+
+    answers = asyncio.create_task(answered())
+    asyncio.get_running_loop().call_soon(pipeline.drain)
+    async with asyncio.timeout(10):
+        with pytest.raises(RequestFailed) as refusal:
+            await answers
+    assert Reason.SHUTTING_DOWN is refusal.value.failure.reason
+
+
+async def _quiet() -> AsyncIterator[bytes]:
+    """Send nothing, for ever."""
+    await asyncio.Event().wait()
+    yield b""
 
 
 async def test_old_stream_ends_once_it_is_answered(socket_directory: Path) -> None:
