@@ -4,7 +4,8 @@ Which errors leave the record out of the log for certain follows librdkafka's ow
 `rd_kafka_handle_Produce_error` (rdkafka_request.c), with one restriction: a delivery report speaks for the last try
 only, and an earlier one may have been appended without its acknowledgement coming through. So a refusal of the record
 for what it is counts as `no`, since every try met it; a refusal that depends on the moment (rights, leadership,
-replicas in sync) does so only if the report came before a second try can have been made.
+replicas in sync) does so only if the report came before a second try can have been made. Timestamps lie between: a
+broker looks at a record's age before it looks whether it has the record already, and a record ages.
 """
 
 from __future__ import annotations
@@ -22,19 +23,25 @@ FIRST_TRY_S_MAX: Final = 0.035
 """A report within this time of `produce()` is that of the first try: `retry.backoff.ms` is 50, less 20 % jitter
 (KIP-580), less a margin."""
 
+AGEING_S_MAX: Final = 3.0
+"""A report within this time finds the record as old as its first try did, for any limit on age that is of use. One
+whose first acknowledgement was lost takes longer: an election and a half-open connection take more than four seconds."""
+
 
 class KafkaRule(NamedTuple):
     """What one of Kafka's errors means for a record.
 
     Attributes:
         reason: the reason callers get.
-        delivered: what is known of the record; `None` is `no` at the first try and `unknown` later.
+        delivered: what is known of the record; `None` is `no` for as long as `certain_s`, and `unknown` later.
         message: what was wrong, what was expected, what to do.
+        certain_s: how long after `produce()` no earlier try can have been appended.
     """
 
     reason: Reason
     delivered: Delivered | None
     message: str
+    certain_s: float = FIRST_TRY_S_MAX
 
 
 _TIMED_OUT: Final = "no acknowledgement came in time; the record may be in the log"
@@ -69,8 +76,9 @@ KAFKA_ERRORS: Final = MappingProxyType(
         KafkaError.RECORD_LIST_TOO_LARGE: KafkaRule(Reason.RECORD_TOO_LARGE, Delivered.NO, _TOO_LARGE),
         KafkaError.INVALID_TIMESTAMP: KafkaRule(
             Reason.INVALID_TIMESTAMP,
-            Delivered.NO,
+            None,
             "the broker refuses the timestamp: send milliseconds since the epoch, near the present, or none",
+            AGEING_S_MAX,
         ),
         KafkaError.INVALID_RECORD: KafkaRule(
             Reason.BROKER_REFUSED,
@@ -79,8 +87,10 @@ KAFKA_ERRORS: Final = MappingProxyType(
         ),
         KafkaError._INVALID_DIFFERENT_RECORD: KafkaRule(
             Reason.BROKER_REFUSED,
-            Delivered.NO,
+            None,
             "the broker refused another record of the same batch, and this one with it: send it again",
+            # The other one's fault may be its timestamp.
+            AGEING_S_MAX,
         ),
         KafkaError.UNKNOWN_TOPIC_OR_PART: KafkaRule(
             Reason.TOPIC_NOT_FOUND, Delivered.NO, "the topic does not exist: create it, or mend its name"
@@ -178,8 +188,8 @@ def failure_from(error: KafkaError, latency_s: float | None) -> Failure:
         rule = _PRODUCER_GONE if error.fatal() else _BROKER_FAILED
     delivered = rule.delivered
     if delivered is None:
-        first_try = latency_s is not None and 0 <= latency_s < FIRST_TRY_S_MAX
-        delivered = Delivered.NO if first_try else Delivered.UNKNOWN
+        certain = latency_s is not None and 0 <= latency_s < rule.certain_s
+        delivered = Delivered.NO if certain else Delivered.UNKNOWN
     return Failure(reason=rule.reason, message=rule.message, delivered=delivered)
 
 
