@@ -10,6 +10,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, Message
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
 from twinpost_server.core.records import RecordMetadata
+from twinpost_server.kafka.stream_order import StreamOrder
 from twinpost_server.kafka.translate import failure_from
 
 __all__ = ["NOT_HANDED_OVER", "Delivery"]
@@ -44,6 +45,7 @@ class Delivery:
             they are the moment anyone reads them before the end.
         pending: how many are not told yet.
         timer: what happens next if the reports do not come; the sink's.
+        order: that of the stream it belongs to, if any; the sink's.
         waiter: done once all are told, or the deadline has passed. Cancelling it recalls nothing.
         failures: how many were refused or failed so far.
         fatal: whether a report carried an error that ends the producer.
@@ -56,6 +58,7 @@ class Delivery:
         "batch",
         "failures",
         "fatal",
+        "order",
         "outcomes",
         "pending",
         "timer",
@@ -88,6 +91,7 @@ class Delivery:
         self.pending = len(batch.records)
         self.waiter = waiter
         self.timer: asyncio.TimerHandle | None = None
+        self.order: StreamOrder | None = None
         self.failures = 0
         self.fatal = False
 

@@ -63,9 +63,14 @@ class Producers:
         Args:
             batch: the records.
             in_order: whether they belong behind others that may be in flight: nothing keeps an order between two
-                producers, so such batches all go through the one that gathers for a moment.
+                producers, so such batches all go through the one that gathers for a moment, but for those that are
+                sent alone; `StreamOrder` is for these.
         """
         return self._suitable(batch, in_order=in_order).submit(batch)
+
+    def sends_alone(self, batch: RecordBatch) -> bool:
+        """Return whether `submit` would put every record of `batch` into a batch of its own."""
+        return not self._small_topics.isdisjoint(batch.topics)
 
     def submit_alone(self, batch: RecordBatch) -> Delivery:
         """Hand `batch` to the producer that puts every record into a batch of its own."""
@@ -100,7 +105,7 @@ class Producers:
         return sum(await asyncio.gather(*(pool.close(timeout_s=timeout_s) for pool in pools)))
 
     def _suitable(self, batch: RecordBatch, *, in_order: bool) -> ProducerPool:
-        if not self._small_topics.isdisjoint(batch.topics):
+        if self.sends_alone(batch):
             return self._lone_pool()
         if in_order:
             return self._gathering

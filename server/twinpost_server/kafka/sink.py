@@ -21,6 +21,7 @@ from twinpost_server.kafka.isolation import Suspects
 from twinpost_server.kafka.producers import Producers
 from twinpost_server.kafka.replica_watch import ReplicaWatch
 from twinpost_server.kafka.stream import KafkaStream
+from twinpost_server.kafka.stream_order import StreamOrder
 from twinpost_server.kafka.topics import TopicCatalog
 
 __all__ = ["KafkaSink"]
@@ -82,7 +83,7 @@ class KafkaSink:
         self._check_cluster()
         # Before anything is waited for: what waits is held, too.
         self.budget.acquire(len(batch.records), batch.held_bytes)
-        delivery = await self.hand_over(batch, deadline, in_order=False)
+        delivery = await self.hand_over(batch, deadline)
         await delivery.waiter
         if delivery.failures or delivery.pending:
             return await self.resolve(delivery, deadline)
@@ -113,10 +114,10 @@ class KafkaSink:
         self._check_cluster()
         await self.budget.acquire_in_turn(len(batch.records), batch.held_bytes, deadline=deadline)
 
-    async def hand_over(self, batch: RecordBatch, deadline: float, *, in_order: bool) -> Delivery:
+    async def hand_over(self, batch: RecordBatch, deadline: float, *, order: StreamOrder | None = None) -> Delivery:
         """Submit `batch`, whose budget is taken, once nothing that can be known beforehand stands against it.
 
-        Batches that are handed over `in_order` are stored in that order, partition by partition.
+        Batches of one `order` are stored in the order they are handed over, partition by partition.
 
         Nothing waits between the submission and the return, so that a cancelled caller has either handed over nothing
         or has the delivery. The budget is given back where nothing is submitted, and by the delivery otherwise.
@@ -129,13 +130,20 @@ class KafkaSink:
                 await self._catalog.ensure(batch.topics, deadline=deadline)
             if batch.partitions_named:
                 await self._check_partitions(batch, deadline)
+            if order is not None:
+                # What is known of a topic may change during the wait.
+                while order.alone != (alone := self._producers.sends_alone(batch)):
+                    await order.change(alone=alone, deadline=deadline)
             self._replica_watch.check(batch)
             if asyncio.get_running_loop().time() >= deadline:
                 raise RequestFailed(_NO_TIME_LEFT)  # noqa: TRY301 - the same clean-up as every other refusal
-            delivery = self._producers.submit(batch, in_order=in_order)
+            delivery = self._producers.submit(batch, in_order=order is not None)
         except BaseException:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
+        if order is not None:
+            delivery.order = order
+            order.handed_over()
         self._wait(delivery, deadline)
         return delivery
 
@@ -158,10 +166,10 @@ class KafkaSink:
             # A try that ends at the deadline would turn a certain `no` into `unknown`.
             if deadline - loop.time() < _SECOND_TRY_S_MIN:
                 break
-            suspects.told(indexes, await self._tried_alone(batch, deadline))
+            suspects.told(indexes, await self._tried_alone(batch, deadline, delivery.order))
         return suspects.outcomes
 
-    async def _tried_alone(self, batch: RecordBatch, deadline: float) -> list[Outcome]:
+    async def _tried_alone(self, batch: RecordBatch, deadline: float, order: StreamOrder | None) -> list[Outcome]:
         try:
             self.budget.acquire(len(batch.records), batch.held_bytes)
         except RequestFailed:
@@ -171,6 +179,11 @@ class KafkaSink:
         except BaseException:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
+        if order is not None:
+            # Later steps must not overtake it, should its fate be open at the deadline.
+            order.alone = True
+            delivery.order = order
+            order.handed_over()
         self._wait(delivery, deadline)
         await delivery.waiter
         return self._explained(delivery)
@@ -247,6 +260,8 @@ class KafkaSink:
         if delivery.timer is not None:
             # Else the delivery would be kept, with its records, until the timer ran out.
             delivery.timer.cancel()
+        if delivery.order is not None:
+            delivery.order.settled()
         self.budget.release(len(delivery.batch.records), delivery.batch.held_bytes)
         if not delivery.failures:
             self._connectivity.confirm()

@@ -9,6 +9,7 @@ from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Outcome
 from twinpost_server.core.ports import PendingWrite
 from twinpost_server.kafka.delivery import Delivery
+from twinpost_server.kafka.stream_order import StreamOrder
 
 if TYPE_CHECKING:
     from twinpost_server.kafka.sink import KafkaSink
@@ -28,6 +29,7 @@ class KafkaStream:
         """Write through `sink`."""
         self._sink = sink
         self._turn = asyncio.Lock()
+        self._order = StreamOrder()
         self._steps = 0
         self._last_step: dict[str, int] = {}
 
@@ -35,7 +37,7 @@ class KafkaStream:
         """Hand over `batch`; the contract is `core.ports.RecordStream.enqueue`'s."""
         async with self._turn:
             await self._sink.wait_for_room(batch, deadline)
-            delivery = await self._sink.hand_over(batch, deadline, in_order=True)
+            delivery = await self._sink.hand_over(batch, deadline, order=self._order)
             self._steps += 1
             for topic in batch.topics:
                 self._last_step[topic] = self._steps

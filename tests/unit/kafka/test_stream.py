@@ -12,6 +12,7 @@ from twinpost_server.core.records import Record
 from twinpost_server.kafka.delivery import Delivery
 from twinpost_server.kafka.sink import KafkaSink
 from twinpost_server.kafka.stream import KafkaStream
+from twinpost_server.kafka.stream_order import StreamOrder
 
 LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
 REFUSED = Failure(reason=Reason.RECORD_TOO_LARGE, message="too large", delivered=Delivered.NO)
@@ -39,9 +40,9 @@ class Sink:
         self._note("room", batch.topics)
         await self.room.wait()
 
-    async def hand_over(self, batch: RecordBatch, _deadline: float, *, in_order: bool) -> Delivery:
+    async def hand_over(self, batch: RecordBatch, _deadline: float, *, order: StreamOrder) -> Delivery:
         """Hand over."""
-        assert in_order
+        assert isinstance(order, StreamOrder)
         self._note("hand over", batch.topics)
         waiter = asyncio.get_running_loop().create_future()
         return Delivery(batch, waiter, lambda _: None, now_ms=1, create_time_topics=set())
