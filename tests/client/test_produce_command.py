@@ -153,10 +153,17 @@ class TestAgainstTheGateway:
         (("t", " ", "--format", "ndjson"), "VALUE is blank"),
         (("t", "--partition", "-1"), "Invalid value for '--partition'"),
         (("t", "--timeout", "0"), "Invalid value for '--timeout'"),
+        (("t", "--timeout", "nan"), "--timeout nan: expected a number of seconds"),
+        (("t", "v", "--timeout", "inf"), "--timeout inf: expected a number of seconds"),
+        ((b"caf\xe9", "v"), r"TOPIC 'caf\udce9': expected UTF-8"),
+        (("t", "v", "--header", b"\xff=1", "--user", "clerk"), r"--header '\udcff': expected UTF-8"),
+        (("t", "v", "--user", b"\xff"), r"--user '\udcff': expected UTF-8"),
+        (("t", "v", "--url", b"http://\xff"), r"--url 'http://\udcff': expected UTF-8"),
+        (("t", "v", "--user", "clerk:secret"), "--user has a colon"),
         ((), "Missing argument 'TOPIC'"),
     ],
 )
-def test_wrong_usage_ends_with_2(arguments: Sequence[str], problem: str) -> None:
+def test_wrong_usage_ends_with_2(arguments: Sequence[str | bytes], problem: str) -> None:
     """Before anything is read or sent."""
     ran = subprocess.run(
         [sys.executable, "-m", "twinpost_server", "produce", *arguments],
@@ -170,6 +177,32 @@ def test_wrong_usage_ends_with_2(arguments: Sequence[str], problem: str) -> None
     )
     assert (2, b"") == (ran.returncode, ran.stdout)
     assert problem in ran.stderr.decode()
+    assert b"Traceback" not in ran.stderr
+    assert b"secret" not in ran.stderr
+
+
+def test_standard_input_that_is_closed_ends_with_2() -> None:
+    """There is nothing to read lines from, and it is said what to give instead."""
+    closed = 'exec "$@" <&-'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", closed, "sh", sys.executable, "-m", "twinpost_server", "produce", "t"],
+        capture_output=True,
+        env=environment(),
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert (2, b"") == (ran.returncode, ran.stdout)
+    assert b"twinpost: standard input is closed: " in ran.stderr
+    assert 1 == len(ran.stderr.splitlines())
+
+
+def test_value_that_no_record_can_have_fails(fake: FakeGateway) -> None:
+    """As the same line of an input does."""
+    ran = produce("t", '{"value": "x", "partition": 3000000000}', "--format", "messages", *url(fake))
+    assert (1, b"") == (ran.returncode, ran.stdout)
+    assert b"INVALID_RECORD (delivered: no): " in ran.stderr
+    assert 1 == len(ran.stderr.splitlines())
+    assert [] == fake.values
 
 
 def test_document_that_is_none_fails() -> None:
@@ -209,6 +242,54 @@ def test_report_that_cannot_be_written_ends_it(fake: FakeGateway) -> None:
     assert 1 == ran.returncode
     assert b"No space left on device" in ran.stderr
     assert b"Traceback" not in ran.stderr
+
+
+class TestQuietPipe:
+    """An input that goes on, but not now: `tail -f`, or a slow export."""
+
+    @staticmethod
+    def started(fake: FakeGateway, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """Start the command and give it three lines; more may follow."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "twinpost_server", "produce", "t", *url(fake), *arguments],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        )
+        assert process.stdin is not None
+        process.stdin.write(b"a\nb\nc\n")
+        process.stdin.flush()
+        return process
+
+    def test_answers_are_noted_before_the_next_line(self, fake: FakeGateway, tmp_path: Path) -> None:
+        """Killed meanwhile, the run leaves nothing to store twice, nor a failure untold."""
+        fake.otherwise = lambda _, step: [
+            refusal("RECORD_TOO_LARGE", retriable=False) if record.value == b"b" else fake.store([record])[0]
+            for record in step.records
+        ]
+        state, failed = tmp_path / "state", tmp_path / "failed"
+        process = self.started(fake, "--failed", failed, "--resume", state)
+        try:
+            wait_for(lambda: _settled(state) == 3, "every answer to be noted", timeout_s=30)
+        finally:
+            process.kill()
+            process.wait(30)
+            _close(process)
+        assert [(2, "RECORD_TOO_LARGE", "no")] == report(failed)
+        assert [b"a", b"c"] == fake.values
+
+    def test_what_stands_against_every_line_ends_it(self, fake: FakeGateway) -> None:
+        """At once, though the input is still open."""
+        fake.otherwise = lambda _, step: [refusal("TOPIC_NOT_FOUND", retriable=False)] * len(step.records)
+        process = self.started(fake)
+        try:
+            assert 1 == process.wait(30)
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith(b"twinpost: line 1: TOPIC_NOT_FOUND (delivered: no)")
+        finally:
+            process.kill()
+            process.wait(30)
+            _close(process)
 
 
 class TestResume:
@@ -309,6 +390,24 @@ class TestResume:
         stored = len(fake.values)
         assert 0 == produce("t", *url(fake), *files).returncode
         assert stored == len(fake.values)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+    def test_report_that_cannot_be_written_costs_no_acknowledgement(self, fake: FakeGateway, tmp_path: Path) -> None:
+        """The next run sends what is not reported, and nothing that is stored."""
+        fake.otherwise = lambda _, step: [
+            refusal("RECORD_TOO_LARGE", retriable=False) if record.value in {b"b", b"d"} else fake.store([record])[0]
+            for record in step.records
+        ]
+        state, failed = tmp_path / "state", tmp_path / "failed"
+        lines = b"a\nb\nc\nd\ne\n"
+        ran = produce("t", *url(fake), "--failed", "/dev/full", "--resume", state, stdin=lines)
+        assert 1 == ran.returncode
+        assert b"No space left on device" in ran.stderr
+
+        ran = produce("t", *url(fake), "--failed", failed, "--resume", state, stdin=lines)
+        assert 1 == ran.returncode
+        assert [2, 4] == sorted(line for line, _, _ in report(failed))
+        assert [b"a", b"c", b"e"] == sorted(fake.values)
 
     def test_other_input_is_refused(self, fake: FakeGateway, files: tuple[str | Path, ...], tmp_path: Path) -> None:
         """Its lines would be passed over."""

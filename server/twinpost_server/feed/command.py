@@ -13,13 +13,16 @@ from twinpost_server.console import show_error
 from twinpost_server.feed.address import Address, TlsFiles
 from twinpost_server.feed.errors import FeedError
 from twinpost_server.feed.formats import Format, JsonLines, MessageLines, PlainLines
-from twinpost_server.feed.password import read_password
+from twinpost_server.feed.password import VARIABLE, read_password
 from twinpost_server.feed.plan import Plan
 from twinpost_server.feed.run import run
 
 __all__ = ["produce"]
 
 _BAD_USAGE: Final = 2
+
+_TIMEOUT_S_MAX: Final = 1_000_000_000
+"""Some thirty years; with a deadline of much more a call of grpc hangs."""
 
 
 def produce(  # noqa: PLR0913 - a parameter per option
@@ -53,11 +56,16 @@ def produce(  # noqa: PLR0913 - a parameter per option
     console = Console(stderr=True, highlight=False)
     try:
         _check_input(value, file, failed, resume)
+        _check_user(user)
+        for name, text in (("TOPIC", topic), ("--url", url), ("--user", user or "")):
+            _check_text(name, text)
+        _check_timeout(timeout_s)
         plan = Plan(
             address=Address.parsed(url, TlsFiles(ca_file, cert_file, key_file)),
-            user=user,
-            password=None if user is None else read_password(user, password_file, os.environ),
             format=_format(form, PlainLines(topic, _text(key), partition, _headers(headers)), key_field),
+            user=user,
+            # After all that is checked: whoever types it should not do so in vain.
+            password=None if user is None else read_password(user, password_file, os.environ),
             topic=topic,
             value=_text(value),
             input=file,
@@ -78,6 +86,29 @@ def _check_input(value: str | None, file: Path | None, failed: Path | None, resu
         raise FeedError(msg)
     if resume is not None and failed is None:
         msg = "--resume does not come back to lines that failed for good: have them reported, with --failed FILE"
+        raise FeedError(msg)
+
+
+def _check_user(user: str | None) -> None:
+    # What was given is not shown: what follows the colon may well be the password.
+    if user is not None and ":" in user:
+        msg = f"--user has a colon, which no user's name can: give the name alone, and the password in {VARIABLE}"
+        raise FeedError(msg)
+
+
+def _check_text(name: str, text: str) -> None:
+    """Refuse an argument that was not given in UTF-8: it cannot be sent as text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        msg = f"{name} {text!a}: expected UTF-8; give it in that encoding"
+        raise FeedError(msg) from None
+
+
+def _check_timeout(timeout_s: float) -> None:
+    # NaN is not below it, either; the command line, which has the lower bound, lets that through.
+    if not timeout_s <= _TIMEOUT_S_MAX:
+        msg = f"--timeout {timeout_s:g}: expected a number of seconds, at most {_TIMEOUT_S_MAX}"
         raise FeedError(msg)
 
 
@@ -102,6 +133,7 @@ def _headers(texts: Iterable[str]) -> tuple[tuple[str, bytes], ...]:
         if not equals:
             msg = f"--header {text}: expected NAME=VALUE"
             raise FeedError(msg)
+        _check_text("--header", name)
         headers.append((name, os.fsencode(value)))
     return tuple(headers)
 

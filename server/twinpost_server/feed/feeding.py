@@ -23,7 +23,7 @@ from twinpost.client import (
 from twinpost_server.console import show_error, show_notice
 from twinpost_server.feed.checkpoint import Checkpoint
 from twinpost_server.feed.failures import FailureReport
-from twinpost_server.feed.formats import Format, bad_line
+from twinpost_server.feed.formats import Format, bad_line, unfit
 from twinpost_server.feed.meter import Meter
 from twinpost_server.feed.plan import Plan
 from twinpost_server.feed.signals import Signals, StopAsked
@@ -98,6 +98,13 @@ class Feeding:
     def _read(self, source: Source, publisher: Publisher) -> None:
         checkpoint = self._checkpoint
         for line in self._signals.lines(source):
+            if line is None:
+                # The input is quiet, and the next line may be hours away: what has come back is not to wait for it.
+                self._note_told()
+                if self._stopped:
+                    return
+                self._meter.show_now()
+                continue
             if checkpoint is not None:
                 if line.number == 1:
                     checkpoint.begin(line.content)
@@ -129,8 +136,7 @@ class Feeding:
             except BufferFull:
                 self._note_told()
             except ValueError as error:
-                msg = f"{error}: expected what `twinpost/v1/record.proto` allows"
-                raise bad_line(msg) from error
+                raise unfit(error) from error
             else:
                 future.add_done_callback(lambda done: self._told.put((line, done)))
                 return
@@ -140,29 +146,38 @@ class Feeding:
         wishes = self._signals.wishes
         patience_s = _LAST_PATIENCE_S if self._stopped and not wishes else math.inf
         deadline = time.monotonic() + patience_s
-        while time.monotonic() < deadline and self._signals.wishes <= wishes:
-            try:
-                publisher.flush(_PATIENCE_S)
-                break
-            except TimeoutError:
-                self._note_told()
-                self._meter.show_now()
-        publisher.close(0 if self._signals.wishes > wishes else _LAST_PATIENCE_S)
-        self._note_told()
+        try:
+            while time.monotonic() < deadline and self._signals.wishes <= wishes:
+                try:
+                    publisher.flush(_PATIENCE_S)
+                    break
+                except TimeoutError:
+                    self._note_told()
+                    self._meter.show_now()
+        finally:
+            publisher.close(0 if self._signals.wishes > wishes else _LAST_PATIENCE_S)
+            self._note_told()
 
     def _note_told(self) -> None:
         """Note what has become of lines since the last time."""
-        settled = []
+        settled: list[int] = []
+        failed: list[tuple[Line, RecordError]] = []
         while not self._told.empty():
             line, future = self._told.get()
             error = future.exception()
             if error is None:
                 self._meter.acknowledged += 1
                 settled.append(line.number)
-            elif self._is_over(line, error):
-                self._fail(line, error)
-                settled.append(line.number)
-        self._settle(settled)
+            else:
+                failed.append((line, error))
+        # A report that cannot be written is no reason to forget what is stored: the next run would store it once more.
+        try:
+            for line, error in failed:
+                if self._is_over(line, error):
+                    self._fail(line, error)
+                    settled.append(line.number)
+        finally:
+            self._settle(settled)
 
     def _is_over(self, line: Line, error: RecordError) -> bool:
         """Return whether nothing more is to be done for a line that failed."""

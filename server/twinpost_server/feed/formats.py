@@ -13,7 +13,7 @@ from twinpost_server.core.limits import Limits
 from twinpost_server.feed.source import LINE_BYTES_MAX
 from twinpost_server.rpc.rest_json import RestDecoder
 
-__all__ = ["Format", "JsonLines", "MessageLines", "PlainLines", "bad_line"]
+__all__ = ["Format", "JsonLines", "MessageLines", "PlainLines", "bad_line", "unfit"]
 
 _ANY: Final = 2**31 - 1
 """What a record may hold is for the gateway to say."""
@@ -22,6 +22,11 @@ _ANY: Final = 2**31 - 1
 def bad_line(problem: str, reason: str = "INVALID_RECORD") -> RecordError:
     """Return the error of a line that is not what was expected; nothing is sent of it."""
     return RecordError(reason, problem)
+
+
+def unfit(error: ValueError) -> RecordError:
+    """Return the error of a line whose record the client refused with `error`; nothing is sent of it."""
+    return bad_line(f"{error}: expected what `twinpost/v1/record.proto` allows")
 
 
 class Format(Protocol):

@@ -21,7 +21,7 @@ def read_password(user: str, file: Path | None, environment: Mapping[str, str]) 
     It is no flag, since every user of the machine can read those.
 
     Raises:
-        FeedError: there is none of them.
+        FeedError: there is none of them, or it is no UTF-8, in which it is sent.
     """
     if file is not None:
         try:
@@ -30,7 +30,13 @@ def read_password(user: str, file: Path | None, environment: Mapping[str, str]) 
             msg = f"{file} cannot be read as text: {error}"
             raise FeedError(msg) from error
     if VARIABLE in environment:
-        return environment[VARIABLE]
+        password = environment[VARIABLE]
+        try:
+            password.encode()
+        except UnicodeEncodeError:
+            msg = f"the password in {VARIABLE} is no UTF-8: give it in that encoding"
+            raise FeedError(msg) from None
+        return password
     try:
         with warnings.catch_warnings():
             # Without a terminal it would read standard input, which has the lines.

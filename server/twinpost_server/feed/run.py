@@ -8,12 +8,13 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from twinpost.client import Client, RecordError
+from twinpost.client import Client, Record, RecordError, RecordMetadata
 from twinpost_server.console import show_error, show_notice
 from twinpost_server.feed.checkpoint import Checkpoint
 from twinpost_server.feed.errors import FeedError
 from twinpost_server.feed.failures import FailureReport
 from twinpost_server.feed.feeding import Feeding
+from twinpost_server.feed.formats import unfit
 from twinpost_server.feed.meter import Meter
 from twinpost_server.feed.plan import Plan
 from twinpost_server.feed.source import Source
@@ -51,13 +52,20 @@ def _single(plan: Plan, value: bytes, console: Console) -> int:
             if record is None:
                 msg = "VALUE is blank: expected what --format says"
                 raise FeedError(msg)
-            place = client.produce(record, timeout_s=plan.timeout_s)
+            place = _produced(client, record, plan.timeout_s)
         except RecordError as error:
             show_error(console, str(error))
             return _NOT_ALL_DONE
     told = {name: getattr(place, name) for name in ("topic", "partition", "offset", "timestamp")}
     show_notice(Console(highlight=False), msgspec.json.encode(told).decode())
     return _ALL_DONE
+
+
+def _produced(client: Client, record: Record, timeout_s: float) -> RecordMetadata:
+    try:
+        return client.produce(record, timeout_s=timeout_s)
+    except ValueError as error:
+        raise unfit(error) from error
 
 
 def _many(plan: Plan, console: Console) -> int:

@@ -39,8 +39,8 @@ class Signals:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def lines(self, source: Source) -> Iterator[Line]:
-        """Yield the lines of `source`.
+    def lines(self, source: Source) -> Iterator[Line | None]:
+        """Yield the lines of `source`, and its `None` where none has come for a moment.
 
         Raises:
             StopAsked: the end was asked for.
@@ -50,10 +50,12 @@ class Signals:
             self._raises = True
             if self.wishes:
                 raise StopAsked
-            line = next(lines, None)
-            self._raises = False
-            if line is None:
+            try:
+                line = next(lines)
+            except StopIteration:
                 return
+            finally:
+                self._raises = False
             yield line
 
     def _hear(self, _number: int, _frame: object) -> None:

@@ -25,6 +25,13 @@ def test_variable_is_next() -> None:
     assert "" == read_password("clerk", None, {"TWINPOST_PASSWORD": ""})
 
 
+def test_variable_that_is_no_text_is_told() -> None:
+    """Without showing it."""
+    with pytest.raises(FeedError, match="the password in TWINPOST_PASSWORD is no UTF-8") as raised:
+        read_password("clerk", None, {"TWINPOST_PASSWORD": "secr\udce9t"})
+    assert "secr" not in str(raised.value)
+
+
 def test_terminal_is_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """The question says whose it is."""
     monkeypatch.setattr(getpass, "getpass", lambda prompt: f"typed at {prompt}")
