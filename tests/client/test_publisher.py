@@ -283,6 +283,17 @@ async def test_answer_that_never_comes_is_unknown(door: Door, fake: FakeGateway)
     assert [b"y"] == fake.values
 
 
+async def test_time_is_kept_after_a_while_without_records(door: Door, fake: FakeGateway) -> None:
+    """Whoever keeps it has gone to sleep, with nothing to wait for, on a stream that is open."""
+    fake.scripts.append(after(1, Hang(), lambda step: fake.store(step.records)))
+    async with door.publisher(fake.address, options(delivery_timeout_s=0.3)) as publisher:
+        await publisher.outcome(await publisher.publish(Record("greetings", b"x", key=b"k")))
+        driver = publisher.publisher
+        await asyncio.to_thread(wait_for, lambda: driver._clock_sleeps, "sleep", timeout_s=10)  # noqa: SLF001 - it shows nowhere else
+        outcome = await publisher.outcome(await publisher.publish(Record("greetings", b"y", key=b"k")))
+        assert ("DEADLINE_EXCEEDED", "unknown") == told(outcome)
+
+
 async def test_stream_that_never_begins_is_given_up(
     door: Door, fake: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,6 +384,34 @@ async def test_flush_sends_at_once_and_waits_for_the_answers(door: Door, fake: F
         assert 10 == len(fake.values)
 
 
+async def test_flush_returns_with_an_answer_that_tells_nothing_new(door: Door, fake: FakeGateway) -> None:
+    """The record it answers was told before, since its time was over; until then it still counts as under way."""
+    answer_slow, answer_late = threading.Event(), threading.Event()
+
+    def script(_stream: Stream, step: Step) -> Results:
+        if step.records:
+            (answer_slow if step.records[0].topic == "slow" else answer_late).wait(20)
+        return fake.store(step.records)
+
+    fake.scripts.append(script)
+    # The late record lingers, and so comes behind the slow ones, which fill a batch and have all the time in the world.
+    limits = options(delivery_timeout_s=1.5, linger_s=0.5, batch_records_max=2)
+    async with door.publisher(fake.address, limits) as publisher:
+        late = await publisher.publish(Record("greetings", b"late"))
+        publisher.publisher._outbox._delivery_timeout_s = 60.0  # noqa: SLF001 - the options are for all records
+        slow = [await publisher.publish(Record("slow", b"%d" % number)) for number in range(2)]
+        assert ("DEADLINE_EXCEEDED", "unknown") == told(await publisher.outcome(late))
+        flushing = asyncio.create_task(publisher.flush(20))
+        await asyncio.sleep(0)
+        answer_slow.set()
+        await all_stored(publisher, slow)
+        assert not flushing.done()
+        answer_late.set()
+        # Long before it looks for itself, since its time is over.
+        await asyncio.wait_for(flushing, 5)
+    assert [b"0", b"1", b"late"] == fake.values
+
+
 async def test_flush_gives_up_in_time(door: Door, fake: FakeGateway) -> None:
     """The records go on."""
     fake.scripts.append(after(0, Hang(), lambda step: fake.store(step.records)))
@@ -408,18 +447,19 @@ async def test_close_gives_up_in_time(door: Door, fake: FakeGateway) -> None:
     assert [("DEADLINE_EXCEEDED", known) for known in ("unknown", "no", "no")] == outcomes
 
 
-async def test_publisher_that_waits_for_room_is_sent_away_by_close(door: Door, fake: FakeGateway) -> None:
-    """It does not wait for what will never come."""
+async def test_publishers_that_wait_for_room_are_sent_away_by_close(door: Door, fake: FakeGateway) -> None:
+    """They do not wait for what will never come, nor take the room of what is given up."""
     fake.scripts.append(after(0, Hang(), lambda step: fake.store(step.records)))
     limits = options(batch_bytes_max=1024, buffer_bytes_max=2048)
     async with door.publisher(fake.address, limits) as publisher:
         for _ in range(2):
             await publisher.publish(Record("greetings", b"." * 500))
-        waiting = asyncio.create_task(publisher.publish(Record("greetings", b"." * 500)))
-        assert set() == (await asyncio.wait({waiting}, timeout=0.05))[0]
+        waiting = [asyncio.create_task(publisher.publish(Record("greetings", b"." * 500))) for _ in range(3)]
+        assert set() == (await asyncio.wait(waiting, timeout=0.05))[0]
         assert 2 == await publisher.close(0.05)
-        with pytest.raises(PublisherClosed):
-            await asyncio.wait_for(waiting, 10)
+        for publishing in waiting:
+            with pytest.raises(PublisherClosed):
+                await asyncio.wait_for(publishing, 10)
 
 
 async def test_many_topics_and_keys_each_keep_their_order(door: Door, fake: FakeGateway) -> None:
@@ -453,6 +493,22 @@ async def test_cancelled_future_recalls_nothing(fake: FakeGateway) -> None:
         future.cancel()
         await publisher.flush(10)
     assert [b"x"] == fake.values
+
+
+async def test_publisher_whose_loop_ends_waits_for_nothing(fake: FakeGateway) -> None:
+    """A callback that exits ends the loop, which cancels every task, the clock too; what is held is given up."""
+    fake.stop()
+    publisher = AsyncPublisher(fake.address, options=options())
+    future = await publisher.publish(Record("greetings", b"x"))
+    flushing = asyncio.create_task(publisher.flush(10))
+    await asyncio.sleep(0)
+    publisher._clock_task.cancel()  # noqa: SLF001 - as the end of the loop does
+    await flushing
+    assert ("DEADLINE_EXCEEDED", "no") == told(future.exception())
+    with pytest.raises(PublisherClosed):
+        await publisher.publish(Record("greetings", b"y"))
+    with pytest.raises(asyncio.CancelledError):
+        await publisher.close()
 
 
 async def test_closed_channel_of_ones_own_fails_the_record(fake: FakeGateway) -> None:

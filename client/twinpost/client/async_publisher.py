@@ -73,7 +73,8 @@ class AsyncPublisher:
         self._sender = asyncio.Event()
         self._sender_wakes_at = -math.inf
         self._clock = asyncio.Event()
-        # Set, and replaced, whenever records are settled.
+        self._clock_sleeps = False
+        # Set, and replaced, whenever the outbox may have let go of something.
         self._progress = asyncio.Event()
         # Those who wait for room get it in turn.
         self._turn = asyncio.Lock()
@@ -147,12 +148,12 @@ class AsyncPublisher:
         try:
             async with asyncio.timeout(timeout_s):
                 await self.flush()
-                self._finish()
+                given_up += self._finish()
                 await asyncio.shield(self._clock_task)
         except TimeoutError:
             pass
         finally:
-            given_up = self._finish()
+            given_up += self._finish()
             if self._stream is not None:
                 self._end(self._stream, None)
             await self._clock_task
@@ -174,10 +175,13 @@ class AsyncPublisher:
     ) -> None:
         try:
             async with asyncio.timeout(timeout_s), self._turn:
-                while not self._outbox.add(record, future, self._loop.time()):
-                    await self._progress.wait()
+                while True:
+                    # Before each try: what is taken after `close` has settled everything would never be settled.
                     if self._closing:
                         raise PublisherClosed
+                    if self._outbox.add(record, future, self._loop.time()):
+                        return
+                    await self._progress.wait()
         except TimeoutError:
             raise BufferFull(self._outbox.held_bytes) from None
 
@@ -186,10 +190,21 @@ class AsyncPublisher:
         self._outbox.changed = False
         if self._outbox.send_at < self._sender_wakes_at:
             self._sender.set()
-        if self._stream is None:
+        if self._stream is None or self._clock_sleeps:
+            self._clock_sleeps = False
             self._clock.set()
 
     async def _run(self) -> None:
+        """Keep the time until there is nothing left to do."""
+        try:
+            await self._keep_time()
+        except asyncio.CancelledError:
+            # The loop ends: nothing is delivered any more, and without a clock who waits for that would wait for ever.
+            self._closing = True
+            self._finish()
+            raise
+
+    async def _keep_time(self) -> None:
         """Open streams, break off those that hang, give up what is out of time."""
         while True:
             self._clock.clear()
@@ -202,7 +217,9 @@ class AsyncPublisher:
                     self._open(now)
             elif self._outbox.is_stalled(now):
                 self._end(self._stream, stalled())
-            await _until(self._clock, min(self._outbox.tick_at, self._outbox.open_at))
+            wakes_at = min(self._outbox.tick_at, self._outbox.open_at)
+            self._clock_sleeps = wakes_at == math.inf
+            await _until(self._clock, wakes_at)
 
     def _open(self, now: float) -> None:
         self._outbox.opening(now)
@@ -282,8 +299,8 @@ class AsyncPublisher:
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
-        if settled:
-            self._announce_progress()
+        # Even if nothing is told: a batch whose records had run out of time before may have left the outbox.
+        self._announce_progress()
 
     def _announce_progress(self) -> None:
         self._progress.set()

@@ -63,13 +63,13 @@ class RecordFuture:
         """Call `callback` with this future once the record is settled; at once where it is.
 
         It is called on a thread of the publisher's, which does nothing else meanwhile: it must not wait for anything.
-        What it raises is logged.
+        What it raises is logged, `SystemExit` included; that is the caller's where it is called at once.
         """
         with self._told:
             if self._outcome is None:
                 self._callbacks = [*(self._callbacks or ()), callback]
                 return
-        _call(callback, self)
+        _call(callback, self, Exception)
 
     def _settled(self, timeout_s: float | None) -> Outcome:
         outcome = self._outcome
@@ -94,12 +94,13 @@ def settle(settled: list[tuple[RecordFuture, Outcome]], told: threading.Conditio
         told.notify_all()
     for future in with_callbacks:
         for callback in future._callbacks or ():  # noqa: SLF001
-            _call(callback, future)
+            # Whatever it raises, even `SystemExit`: the publisher's thread must go on, and call the other callbacks.
+            _call(callback, future, BaseException)
         future._callbacks = None  # noqa: SLF001
 
 
-def _call(callback: Callback, future: RecordFuture) -> None:
+def _call(callback: Callback, future: RecordFuture, caught: type[BaseException]) -> None:
     try:
         callback(future)
-    except Exception:  # noqa: BLE001 - whatever it is, the other records' futures must be told
+    except caught:
         _LOG.exception("a callback of a published record failed")

@@ -114,6 +114,7 @@ class Outbox(Generic[Promise]):
         # Batches that are not settled, for each flush; the last one has not been asked for yet.
         self._unsettled: dict[int, int] = {}
         self._mark = 0
+        self._batches = 0
         # Ties are broken by a running number, since neither lanes nor batches have an order.
         self._numbers = count()
         self._sending: list[tuple[float, int, Lane[Batch[Promise]]]] = []
@@ -547,6 +548,7 @@ class Outbox(Generic[Promise]):
         """Begin to count a batch."""
         self.held_bytes += batch.held_bytes
         batch.lane.topic.batches += 1
+        self._batches += 1
         self._unsettled[batch.mark] = self._unsettled.get(batch.mark, 0) + 1
         self._watch(batch)
 
@@ -554,6 +556,7 @@ class Outbox(Generic[Promise]):
         """Let go of a batch: its records are settled, or have become part of another one."""
         self.held_bytes -= batch.held_bytes
         batch.empty()
+        self._batches -= 1
         self._unsettled[batch.mark] -= 1
         if not self._unsettled[batch.mark]:
             del self._unsettled[batch.mark]
@@ -561,11 +564,19 @@ class Outbox(Generic[Promise]):
         topic.batches -= 1
         if not topic.batches:
             del self._topics[topic.name]
+        if not self._batches:
+            # No lane has anything to send; while no stream opens, nothing else would let go of them.
+            self._sending.clear()
 
     def _forget_settled(self) -> None:
         """Let go of batches that are watched, and have nothing left to expire."""
         while self._expiring and not self._expiring[0][2].promises:
             heapq.heappop(self._expiring)
+        # One that is stuck would hold all that were settled after it. Rebuilt once those outnumber the ones that count,
+        # the heap costs each batch the same, however many there are.
+        if len(self._expiring) > 2 * self._batches:
+            self._expiring = [entry for entry in self._expiring if entry[2].promises]
+            heapq.heapify(self._expiring)
 
     def _watch(self, batch: Batch[Promise]) -> None:
         heapq.heappush(self._expiring, (batch.deadlines[batch.told], next(self._numbers), batch))

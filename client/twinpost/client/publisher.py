@@ -324,8 +324,11 @@ class Publisher:
 
     def _tell(self, settled: Settled[RecordFuture], telling: int) -> None:
         """Tell futures their outcomes, outside the lock, since callbacks may publish."""
-        if settled:
-            settle(settled, self._told)
+        try:
+            if settled:
+                settle(settled, self._told)
+        finally:
+            # Even if nothing is told: a batch whose records had run out of time before may have left the outbox.
             with self._lock:
                 self._telling.discard(telling)
                 self._others.notify_all()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -83,18 +85,27 @@ def test_callbacks_are_called_once_and_in_order(told: threading.Condition) -> No
     assert ["a 2", "b 2", "c 2"] == called
 
 
+@pytest.mark.parametrize("failing", [lambda _done: 1 // 0, lambda _done: sys.exit(1)], ids=["error", "exit"])
 def test_callback_that_fails_is_logged_and_fails_nothing_else(
-    told: threading.Condition, caplog: pytest.LogCaptureFixture
+    told: threading.Condition, caplog: pytest.LogCaptureFixture, failing: Callable[[RecordFuture], object]
 ) -> None:
-    """Neither the other callbacks nor the other records."""
+    """Neither the other callbacks nor the other records; not even where it wants to exit."""
     future = RecordFuture(told)
     called: list[int] = []
-    future.add_done_callback(lambda _done: 1 // 0)
+    future.add_done_callback(failing)
     future.add_done_callback(lambda done: called.append(done.result().offset))
     with caplog.at_level(logging.ERROR, logger="twinpost.client.future"):
         settle([(future, STORED)], told)
     assert [2] == called
     assert ["a callback of a published record failed"] == [record.message for record in caplog.records]
+
+
+def test_callback_that_is_called_at_once_may_exit(told: threading.Condition) -> None:
+    """It runs on the caller's own thread, whose exit, or Ctrl-C, is the caller's business."""
+    future = RecordFuture(told)
+    settle([(future, STORED)], told)
+    with pytest.raises(SystemExit):
+        future.add_done_callback(lambda _done: sys.exit(1))
 
 
 def test_many_threads_may_wait_for_one_record(told: threading.Condition) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ from twinpost.client import (
     RecordOvertaken,
     RetryPolicy,
 )
+from twinpost.client.batch import Batch
+from twinpost.client.lane import TopicLanes
 from twinpost.client.outbox import Outbox
 from twinpost.v1 import producer_service_pb2, record_pb2
 
@@ -526,6 +529,37 @@ class TestTime:
             story.answer()
         assert math.isinf(story.outbox.tick_at)
         assert (True, 0) == (story.outbox.is_empty, story.outbox.held_bytes)
+
+    def test_settled_batches_are_let_go_even_while_an_earlier_one_is_stuck(self) -> None:
+        """Nor the lanes of their topics, of which there is a new set whenever everything of the topic is settled."""
+        story = Story(linger_s=0.0)
+        story.publish(b"stuck", topic="stuck")
+        story.sent()
+        story.refuse(refusal())
+        held = _alive(Batch), _alive(TopicLanes)
+        for number in range(50):
+            story.publish(b"%d" % number)
+            story.sent()
+            story.answer()
+        assert [b"%d" % number for number in range(50)] == list(story.told)
+        assert all(now <= before + 2 for before, now in zip(held, (_alive(Batch), _alive(TopicLanes)), strict=True))
+
+    def test_given_up_records_leave_nothing_while_no_stream_opens(self) -> None:
+        """However long the gateway is away."""
+        story = Story(delivery_timeout_s=2.0)
+        story.end(BROKEN)
+        held = _alive(TopicLanes)
+        for number in range(50):
+            story.publish(b"%d" % number)
+            story.wait(2.0)
+        assert 50 == len(story.failures())
+        assert _alive(TopicLanes) <= held + 1
+
+
+def _alive(kind: type) -> int:
+    """Return how many objects of `kind` are in memory."""
+    gc.collect()
+    return sum(type(thing) is kind for thing in gc.get_objects())
 
 
 class TestEnd:

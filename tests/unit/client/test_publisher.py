@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -21,6 +22,7 @@ from twinpost.client import (
     RecordMetadata,
     RetryPolicy,
 )
+from twinpost.client.publisher import _Stream
 from twinpost.v1 import producer_service_pb2
 
 METHOD = producer_service_pb2.DESCRIPTOR.services_by_name["ProducerService"].methods_by_name["ProduceStream"]
@@ -128,6 +130,54 @@ def test_callback_may_publish_but_not_wait(channel: grpc_testing.Channel, publis
     assert done.wait(20)
     expected = "a callback of a published record cannot wait: publish with timeout_s=0, and flush and close elsewhere"
     assert [expected] * 3 == told
+
+
+def test_callback_that_exits_stops_nothing(channel: grpc_testing.Channel, publisher: Publisher) -> None:
+    """The thread it runs on goes on to serve the others, and `flush` returns."""
+    future = publisher.publish(Record("greetings", b"1"))
+    future.add_done_callback(lambda _future: sys.exit(1))
+    call = Call(channel)
+    call.answer(call.step())
+    publisher.flush(20)
+    future = publisher.publish(Record("greetings", b"2"))
+    call.answer(call.step())
+    assert future.result(20).offset == 0
+
+
+def test_flush_returns_once_a_stream_that_hangs_is_broken_off(
+    channel: grpc_testing.Channel, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is told before its batch leaves the outbox with the stream: whoever looks in between looks again."""
+    outbox, end, is_flushed = publisher._outbox, publisher._end, publisher._outbox.is_flushed  # noqa: SLF001 - it is forced to look in between
+    looked = threading.Semaphore(0)
+
+    def look(mark: int) -> bool:
+        flushed = is_flushed(mark)
+        looked.release()
+        return flushed
+
+    def end_later(stream: _Stream, error: RecordError | None) -> None:
+        # The clock comes first, the reader of the answers once that has ended the stream.
+        if not stream.ended:
+            # Once when it begins to wait, and once when the record is told.
+            assert looked.acquire(timeout=20)
+            assert looked.acquire(timeout=20)
+        end(stream, error)
+
+    monkeypatch.setattr(outbox, "_delivery_timeout_s", 0.5)
+    monkeypatch.setattr(outbox, "is_flushed", look)
+    future = publisher.publish(Record("greetings", b"1"))
+    Call(channel).step()
+    monkeypatch.setattr(publisher, "_end", end_later)
+    flushing = threading.Thread(target=publisher.flush, args=(20,))
+    flushing.start()
+    # Long before it looks for itself, since its time is over.
+    flushing.join(5)
+    assert not flushing.is_alive()
+    monkeypatch.undo()
+    error = future.exception(20)
+    assert isinstance(error, RecordError)
+    assert ("DEADLINE_EXCEEDED", "unknown") == (error.reason, error.delivered)
 
 
 def test_publisher_without_room_says_so_at_once_where_it_may_not_wait(
