@@ -47,7 +47,10 @@ def exit_code(gateway: Coroutine[None, None, None]) -> int:
 async def _serve(settings: Settings) -> None:
     inbox = Inbox()
     slots = settings.workers.count + 1
-    with inbox.hearing_signals(hangup=Roll()), RunDirectory.held(settings.run_dir, worker_slots=slots) as directory:
+    with (
+        inbox.hearing_signals(hangup=Roll()),
+        RunDirectory.held(settings.run_dir, worker_slots=slots, envoy_enabled=settings.envoy.enabled) as directory,
+    ):
         if settings.envoy.enabled:
             require_free_port(settings.listen.host, settings.listen.port, setting="listen.port")
         await Supervisor(settings, directory, inbox).run(lambda: announce(settings, directory))

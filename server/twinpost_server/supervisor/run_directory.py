@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ SOCKET_PATH_BYTES_MAX: Final = 103
 """Longest path of a unix socket: macOS holds 104 bytes with the closing zero (Linux 108), see unix(4)."""
 
 _PREFIX: Final = "twinpost-"
-_LOCK: Final = "lock"
+_LOCK: Final = "twinpost.lock"
+_WORKER_SOCKET: Final = re.compile(r"worker-[0-9]+\.sock")
 
 
 class RunDirectory:
@@ -32,28 +34,32 @@ class RunDirectory:
         path: the directory, absolute.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, envoy_enabled: bool = True) -> None:
         """Name the paths in `path`; use `held`."""
         self.path = path
+        self._envoy_enabled = envoy_enabled
 
     @classmethod
     @contextlib.contextmanager
-    def held(cls, path: Path | None, *, worker_slots: int) -> Iterator[RunDirectory]:
+    def held(cls, path: Path | None, *, worker_slots: int, envoy_enabled: bool = True) -> Iterator[RunDirectory]:
         """Make and hold a directory, and remove what is ours of it at the end.
 
         Args:
             path: the directory the operator names: it is made if it does not exist, else used with the permissions it
                 has, and only our own files are removed from it. `None` makes a temporary one, which is removed whole.
             worker_slots: how many worker sockets it must have room for.
+            envoy_enabled: whether Envoy is ours; the admin socket of one that somebody else starts is theirs.
 
         Raises:
-            RunDirectoryError: it cannot be made, another gateway holds it, or its path is too long for sockets.
+            RunDirectoryError: it cannot be made, another gateway holds it, its path is too long for sockets, or
+                somebody's file is where one has to go.
         """
         if path is None:
             _remove_left_behind(Path(tempfile.gettempdir()))
         with contextlib.ExitStack() as stack:
             try:
-                directory = cls(stack.enter_context(_temporary() if path is None else _named(path.absolute())))
+                held = stack.enter_context(_temporary() if path is None else _named(path.absolute()))
+                directory = cls(held, envoy_enabled=envoy_enabled)
             except OSError as error:
                 where = path or Path(tempfile.gettempdir())
                 problem = f"{error.strerror or error}; give run_dir a directory that this user may write"
@@ -61,6 +67,7 @@ class RunDirectory:
             directory.require_short_paths(worker_slots)
             stack.callback(directory.remove_files)
             directory.remove_files()
+            directory.require_room(worker_slots)
             yield directory
 
     @property
@@ -70,12 +77,12 @@ class RunDirectory:
 
     @property
     def envoy_configuration(self) -> Path:
-        """The file that Envoy reads its configuration from."""
-        return self.path / "envoy.yaml"
+        """The file that Envoy reads its configuration from, under a name that nobody gives to a file of their own."""
+        return self.path / "twinpost-envoy.yaml"
 
     @property
     def users_file(self) -> Path:
-        """The users file of `twinpost dev`."""
+        """The users file of `twinpost dev`, whose directory is a temporary one and goes whole."""
         return self.path / "users.toml"
 
     def worker_socket(self, index: int) -> Path:
@@ -99,11 +106,34 @@ class RunDirectory:
             )
             raise RunDirectoryError(self.path, problem)
 
+    def require_room(self, worker_slots: int) -> None:
+        """Return if no file is in the place of a socket; whoever opens the socket would remove it without asking.
+
+        Raises:
+            RunDirectoryError: one is.
+        """
+        sockets = [self.worker_socket(index) for index in range(worker_slots)]
+        if self._envoy_enabled:
+            sockets.append(self.envoy_admin_socket)
+        for socket in sockets:
+            if socket.exists():
+                problem = (
+                    f"{socket.name} in it is a file, and a socket has to go there; move it, or give another run_dir"
+                )
+                raise RunDirectoryError(self.path, problem)
+
     def remove_files(self) -> None:
-        """Remove every file that twinpost makes here, now or left behind by a gateway that was killed."""
-        others = (self.envoy_admin_socket, self.envoy_configuration, self.users_file)
-        for file in (*self.path.glob("worker-*.sock"), *others):
-            file.unlink(missing_ok=True)
+        """Remove every file that twinpost makes here, now or left behind by a gateway that was killed.
+
+        The operator may keep files of theirs here: only sockets go, of our names, and what nobody else calls so.
+        """
+        sockets = [file for file in self.path.glob("worker-*.sock") if _WORKER_SOCKET.fullmatch(file.name)]
+        if self._envoy_enabled:
+            sockets.append(self.envoy_admin_socket)
+        for file in sockets:
+            if file.is_socket():
+                file.unlink(missing_ok=True)
+        self.envoy_configuration.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -76,11 +77,46 @@ def test_named_directory_keeps_what_is_not_ours(temporary_root: Path) -> None:
     """A directory that existed stays, with every file in it that twinpost did not make."""
     (temporary_root / "theirs").touch()
     left_behind = temporary_root / "worker-7.sock"  # by a gateway with more workers, which was killed
-    left_behind.touch()
+    _bind(left_behind)
     with RunDirectory.held(temporary_root, worker_slots=2) as directory:
         assert not left_behind.exists()
-        directory.worker_socket(1).touch()
+        for file in (directory.worker_socket(1), directory.envoy_admin_socket):
+            _bind(file)
+        directory.envoy_configuration.touch()
     assert [temporary_root / "theirs"] == list(temporary_root.iterdir())
+
+
+def test_named_directory_keeps_files_that_are_called_as_ours_might_be(temporary_root: Path) -> None:
+    """Whoever sets `run_dir = "."` still has their users, their Envoy's configuration and whatever is there besides."""
+    names = {"users.toml", "envoy.yaml", "lock", "worker-2.sock", "worker-gunicorn.sock"}
+    for name in names - {"worker-gunicorn.sock"}:
+        (temporary_root / name).touch()
+    _bind(temporary_root / "worker-gunicorn.sock")
+    with RunDirectory.held(temporary_root, worker_slots=2):
+        assert names == {file.name for file in temporary_root.iterdir()} - {"twinpost.lock"}
+    assert names == {file.name for file in temporary_root.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["worker-1.sock", "admin.sock"])
+def test_file_in_the_place_of_a_socket_is_refused(temporary_root: Path, name: str) -> None:
+    """Envoy and workers would replace it without asking whose it is."""
+    file = temporary_root / name
+    file.touch()
+    with (
+        pytest.raises(RunDirectoryError, match=f"{name} in it is a file, and a socket has to go there"),
+        RunDirectory.held(temporary_root, worker_slots=2),
+    ):
+        pass
+    assert file.is_file()
+
+
+def test_admin_socket_of_an_envoy_that_is_not_ours_stays(temporary_root: Path) -> None:
+    """Where somebody else runs Envoy, it is theirs, though twinpost has said where it goes."""
+    admin_socket = temporary_root / "admin.sock"
+    _bind(admin_socket)
+    with RunDirectory.held(temporary_root, worker_slots=2, envoy_enabled=False) as directory:
+        assert admin_socket == directory.envoy_admin_socket
+    assert admin_socket.is_socket()
 
 
 def test_directory_in_use_is_refused(temporary_root: Path) -> None:
@@ -125,3 +161,9 @@ def test_directory_that_cannot_be_made_is_refused(temporary_root: Path) -> None:
     file.touch()
     with pytest.raises(RunDirectoryError, match=str(file)), RunDirectory.held(file / "run", worker_slots=2):
         pass
+
+
+def _bind(path: Path) -> None:
+    """Leave a socket behind, as a process does that was killed."""
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
