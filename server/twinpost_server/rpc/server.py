@@ -28,6 +28,8 @@ _ENVELOPE_BYTES: Final = 64 * 1024
 """What a message around a body of the allowed size may weigh on top. grpc itself refuses only at twice the size: its
 RESOURCE_EXHAUSTED means 'try again later', where our own refusal names the limit."""
 
+_C_INT_MAX: Final = 2**31 - 1
+
 
 def open_server(
     socket: Path,
@@ -45,7 +47,8 @@ def open_server(
     """
     server = aio.server(
         options=(
-            ("grpc.max_receive_message_length", 2 * body_bytes_max + _ENVELOPE_BYTES),
+            # grpc takes a C int and raises OverflowError past it, as twice the largest body that may be set is.
+            ("grpc.max_receive_message_length", min(2 * body_bytes_max + _ENVELOPE_BYTES, _C_INT_MAX)),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
             ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from grpc import StatusCode, aio
 from grpc_reflection.v1alpha import reflection_pb2
 
-from tests.unit.rpc.served import Gateway
+from tests.unit.rpc.served import LIMITS, Gateway
+from twinpost_server.config.settings import MIB, LimitSettings
 
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 
@@ -54,3 +56,11 @@ async def test_long_request_target_travels_in_metadata(gateway: Gateway) -> None
     assert (200, [b"A" * 3000]) == (answer.status, [stored.value for stored in gateway.sink.records])
     target = f"/produce/one/{'a' * 60_000}"
     assert 413 == (await gateway.rest("GET", target)).status
+
+
+async def test_largest_body_that_may_be_set_is_taken(socket_directory: Path) -> None:
+    """Twice its size is past what grpc takes for a message: the server starts and answers all the same."""
+    settings = LimitSettings(body_bytes_max=1024 * MIB, in_flight_bytes_max=1024 * MIB)
+    limits = dataclasses.replace(LIMITS, body_bytes_max=settings.body_bytes_max)
+    async with Gateway.opened(socket_directory, limits=limits) as gateway:
+        assert 200 == (await gateway.rest("GET", "/produce/one/hello")).status
