@@ -7,11 +7,12 @@ import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from twinpost_server.config.settings import LogSettings, Settings
+from twinpost_server.config.sources import load
 from twinpost_server.console import show_started
 from twinpost_server.embedded_broker import EmbeddedBroker
 from twinpost_server.security.passwords import hash_password
@@ -63,6 +64,9 @@ def run(*, host: str, port: int, kafka: str | None, kafka_port: int, workers: in
 
     Returns:
         0 after a stop that was asked for, 1 where it could not start or could not go on; standard error says why.
+
+    Raises:
+        ConfigError: `host` or `kafka` is nothing that a gateway can use.
     """
     log.configure(LogSettings.model_validate({"level": log_level}), process="supervisor")
     return exit_code(_dev(_Options(host, port, kafka, kafka_port, workers, log_level)))
@@ -75,10 +79,11 @@ async def _dev(options: _Options) -> None:
         inbox.hearing_signals(hangup=Stop(signal.SIGHUP)),
         RunDirectory.held(None, worker_slots=options.workers + 1) as directory,
     ):
-        require_free_port(options.host, options.port, setting="--port")
         broker = _broker(options.kafka_port) if options.kafka is None else None
         await asyncio.to_thread(_add_user, directory.users_file)
-        settings = _settings(options, broker.address if broker else str(options.kafka), directory.users_file)
+        bootstrap_servers = broker.address if broker else str(options.kafka)
+        settings = await asyncio.to_thread(_settings, options, bootstrap_servers, directory.users_file)
+        require_free_port(options.host, options.port, setting="--port")
         supervisor = Supervisor(settings, directory, inbox, companion=_companion(broker) if broker else None)
         await supervisor.run(lambda: _announce(settings, embedded=broker is not None))
 
@@ -102,17 +107,22 @@ def _add_user(users_file: Path) -> None:
 
 
 def _settings(options: _Options, bootstrap_servers: str, users_file: Path) -> Settings:
-    sections: dict[str, dict[str, Any]] = {
-        "listen": {"host": options.host, "port": options.port},
-        "kafka": {"bootstrap_servers": bootstrap_servers},
-        "auth": {"users_file": users_file},
+    # Read as those of `serve` are, so that a fault names the flag; what has no flag stands in for the environment.
+    without_flag = {
         # No balancer has to see it leave.
-        "timeouts": {"drain_grace_s": 0, "drain_timeout_s": _DRAIN_TIMEOUT_S},
-        "workers": {"count": options.workers},
-        "envoy": {"access_log": "all" if options.log_level == "debug" else "none"},
-        "log": {"level": options.log_level},
+        "TWINPOST_TIMEOUTS__DRAIN_GRACE_S": "0",
+        "TWINPOST_TIMEOUTS__DRAIN_TIMEOUT_S": str(_DRAIN_TIMEOUT_S),
+        "TWINPOST_ENVOY__ACCESS_LOG": "all" if options.log_level == "debug" else "none",
     }
-    return Settings.model_validate(sections)
+    flags = {
+        "--host": options.host,
+        "--port": options.port,
+        "--kafka": bootstrap_servers,
+        "--users-file": users_file,
+        "--workers": options.workers,
+        "--log-level": options.log_level,
+    }
+    return load(None, without_flag, flags)
 
 
 def _announce(settings: Settings, *, embedded: bool) -> None:

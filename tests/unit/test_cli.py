@@ -100,6 +100,20 @@ class TestProgram:
         """As with every click program."""
         assert 2 == run(*arguments).exit_code
 
+    @pytest.mark.parametrize(
+        ("arguments", "fault"),
+        [
+            (("--host", "localhost"), "flag --host: 'localhost' is not an IP address"),
+            (("--kafka", ""), "flag --kafka: '' is not accepted: expected text, not empty"),
+        ],
+    )
+    def test_dev_tells_what_is_wrong_with_a_flag(self, arguments: tuple[str, str], fault: str) -> None:
+        """As `serve` does, not with a traceback."""
+        answer = spawn("dev", "--kafka-port", "0", *arguments)
+        assert 2 == answer.returncode
+        assert answer.stderr.startswith("twinpost: the configuration has 1 fault\n")
+        assert fault in " ".join(answer.stderr.split())
+
     def test_help_loads_neither_kafka_nor_grpc(self) -> None:
         """What answers at once does not load what takes long."""
         program = (

@@ -203,6 +203,9 @@ def _understood(entry: _Entry, catalog: Catalog) -> _Entry:
         return replace(entry, value=None)
     if source.is_text and isinstance(value, str) and catalog.is_list(key):
         return replace(entry, value=_list(value))
+    if value == "" and catalog.is_path(key):  # it would become the file's own directory
+        msg = f"{_not_accepted(entry, catalog)}; leave the setting out for none"
+        raise _UnusableError(msg)
     if isinstance(value, str) and catalog.is_path(key):
         return replace(entry, value=source.directory / value)
     if isinstance(value, bool) and catalog.is_number(key):  # which Python takes for 0 or 1
@@ -272,7 +275,9 @@ def _translated(
     location = tuple(str(step) for step in error["loc"])
     # What follows the setting is the place within it, such as the number of a list's element.
     key = next((location[:end] for end in range(len(location), 0, -1) if location[:end] in catalog.settings), ())
-    if key in entries:
+    if key in entries and error["type"] == "value_error":  # a rule of the setting's own, with a text of its own
+        yield Fault(entries[key].where, str(error["ctx"]["error"]))
+    elif key in entries:
         yield Fault(entries[key].where, _not_accepted(entries[key], catalog))
     elif not file_read:
         return

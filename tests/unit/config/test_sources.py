@@ -210,6 +210,19 @@ class TestFaults:
             "flag --log-level: 'loud' is not accepted: expected one of 'debug', 'info', 'warning', 'error'",
         ] == faults(file, environment, {"--log-level": "loud", "--port": None})
 
+    @pytest.mark.parametrize("setting", ["run_dir", "envoy.binary"])
+    def test_empty_path_in_the_file_is_not_accepted(self, file: Path, setting: str) -> None:
+        """It would name the directory of the file, with all that is in it."""
+        file.write_text(f'{setting} = ""\n')
+        assert [
+            f"twinpost.toml: {setting}: '' is not accepted: expected a path; leave the setting out for none"
+        ] == faults(file)
+
+    def test_rule_of_a_setting_says_what_to_do(self) -> None:
+        """In its own words, with the place that the value comes from."""
+        problem = "'localhost' is not an IP address, and Envoy listens on nothing else: for localhost write 127.0.0.1"
+        assert [f"flag --host: {problem}"] == faults(None, NEEDED, {"--host": "localhost"})
+
     def test_value_in_the_place_of_a_section_is_said_to_be_one(self, file: Path) -> None:
         """With what the section has."""
         file.write_text("grpc = true\n")
