@@ -24,6 +24,7 @@ import uvloop
 
 from twinpost_server.app.produce import Produce
 from twinpost_server.app.produce_stream import ProduceStream
+from twinpost_server.config.faults import ConfigError, Fault
 from twinpost_server.config.settings import Settings
 from twinpost_server.core.limits import Limits
 from twinpost_server.kafka.connectivity import ClusterState
@@ -35,7 +36,7 @@ from twinpost_server.rpc.producer_service import ProducerService
 from twinpost_server.rpc.rest_json import RestDecoder
 from twinpost_server.rpc.rest_service import ProducerRestService
 from twinpost_server.rpc.server import open_server
-from twinpost_server.security.authenticator import open_authenticator
+from twinpost_server.security.authenticator import Authenticator, OpenDoor, open_authenticator
 from twinpost_server.telemetry import log
 
 __all__ = ["main", "serve"]
@@ -52,14 +53,20 @@ _log = structlog.get_logger(__name__)
 async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Callable[[str], None]) -> None:
     """Serve on `socket` until `lifecycle` is asked to drain, then drain and return.
 
+    While the users file cannot be used nobody could call, so it waits for a better one before it serves.
+
     Args:
         settings: everything this process was told.
         socket: the unix socket to listen on; a stale file there is replaced.
         lifecycle: told of every phase; its `ask_drain` ends this call.
-        tell: called with `serving`, `alive` (every second, by the loop itself) and `draining`.
+        tell: called with `serving`, `alive` (every second, by the loop itself, also while it waits) and `draining`.
     """
     loop = asyncio.get_running_loop()
     timeouts = settings.timeouts
+    authenticator = await _usable_authenticator(settings, lifecycle, tell)
+    if authenticator is None:
+        lifecycle.enter(Phase.STOPPED)
+        return
     async with AsyncExitStack() as stack:
         health = Health()
 
@@ -68,7 +75,6 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
 
         background = await stack.enter_async_context(asyncio.TaskGroup())
         sink = KafkaSink(settings.kafka, settings.limits, timeouts, on_cluster_change=on_cluster_change)
-        authenticator = open_authenticator(settings.auth, workers=settings.workers.count)
         stack.callback(authenticator.close)
         watching = background.create_task(authenticator.watch())
 
@@ -127,6 +133,34 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
         watching.cancel()
         lifecycle.enter(Phase.STOPPED)
         _log.info("stopped", requests_given_up=given_up)
+
+
+async def _usable_authenticator(
+    settings: Settings, lifecycle: Lifecycle, tell: Callable[[str], None]
+) -> Authenticator | OpenDoor | None:
+    """Return what checks credentials once the users file can be used, or `None` if the drain is asked for first.
+
+    The command line has refused to start on such a file; it was broken since, and this worker replaces another. To fail
+    would make a crash loop of it, which ends the workers that serve with the users they have.
+    """
+    complaint: tuple[Fault, ...] = ()
+    while True:
+        try:
+            return open_authenticator(settings.auth, workers=settings.workers.count)
+        except ConfigError as error:
+            if error.faults != complaint:
+                complaint = error.faults
+                _log.error(
+                    "users file cannot be used; this worker waits for it to be mended, and serves nobody until then",
+                    faults=[str(fault) for fault in complaint],
+                )
+        tell("alive")
+        try:
+            async with asyncio.timeout(_ALIVE_INTERVAL_S):
+                await lifecycle.drain_asked()
+        except TimeoutError:
+            continue
+        return None
 
 
 async def _beat(tell: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ Run as `python stub_worker.py BEHAVIOUR`. It writes its process id to `worker-N.
 - `stillborn`: exits with 3 before it serves.
 - `dying`: serves, and exits with 4 at once.
 - `slow`: never gets to serve.
+- `waiting`: says for three seconds that it is alive, and then serves.
 """
 
 from __future__ import annotations
@@ -38,13 +39,17 @@ def _main() -> None:
     Path(order["socket"]).with_suffix(".pid").write_text(str(os.getpid()), encoding="utf-8")
     if BEHAVIOUR == "stillborn":
         sys.exit(3)
+    if BEHAVIOUR == "waiting":
+        for _ in range(3):
+            _tell("alive")
+            threading.Event().wait(1)
     if BEHAVIOUR != "slow":
         signal.signal(signal.SIGTERM, signal.SIG_IGN if BEHAVIOUR == "deaf" else _stop)
         sys.stdout.write("a library prints what is no event\n")
         _tell("serving")
     if BEHAVIOUR == "dying":
         sys.exit(4)
-    if BEHAVIOUR in {"steady", "deaf"}:
+    if BEHAVIOUR in {"steady", "deaf", "waiting"}:
         threading.Thread(target=_beat, daemon=True).start()
     sys.stdin.read()  # the lifeline
 

@@ -1,9 +1,10 @@
-"""The supervisor with stub workers and without Envoy: what it does when processes fail."""
+"""The supervisor with stub workers and without Envoy, or a stub of it: what it does when processes fail."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from twinpost_server.config.settings import (
     AuthSettings,
@@ -22,7 +24,7 @@ from twinpost_server.config.settings import (
     TimeoutSettings,
     WorkerSettings,
 )
-from twinpost_server.supervisor import worker_process
+from twinpost_server.supervisor import crew, supervisor, worker_process
 from twinpost_server.supervisor.errors import (
     CrashLoopError,
     ProcessLostError,
@@ -36,6 +38,7 @@ from twinpost_server.supervisor.run_directory import RunDirectory
 from twinpost_server.supervisor.supervisor import Companion, Supervisor
 
 STUB = Path(__file__).parent / "stub_worker.py"
+STUB_ENVOY = Path(__file__).parent / "stub_envoy.py"
 DEADLINE_S = 15.0
 
 
@@ -48,7 +51,14 @@ class Gateway:
         running: the supervisor's run.
     """
 
-    def __init__(self, directory: RunDirectory, behaviour: str, companion: Companion | None, **workers: float) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        behaviour: str,
+        companion: Companion | None,
+        envoy: EnvoySettings,
+        **workers: float,
+    ) -> None:
         """Start a gateway whose workers behave like `behaviour`."""
         self.inbox = Inbox()
         self.up = asyncio.Event()
@@ -58,15 +68,20 @@ class Gateway:
             auth=AuthSettings(mode="none"),
             timeouts=TimeoutSettings(drain_grace_s=0, drain_timeout_s=0.5),
             workers=WorkerSettings.model_validate(workers),
-            envoy=EnvoySettings(enabled=False),
+            envoy=envoy,
         )
         command = (sys.executable, "-I", str(STUB), behaviour)
-        supervisor = Supervisor(settings, directory, self.inbox, companion=companion, worker_command=command)
-        self.running = asyncio.create_task(supervisor.run(self.up.set))
+        process = Supervisor(settings, directory, self.inbox, companion=companion, worker_command=command)
+        self.running = asyncio.create_task(process.run(self.up.set))
 
     def pids(self) -> list[int]:
         """Return the process ids that workers have left, by slot; also those of workers that ended."""
         return [int(file.read_text()) for file in sorted(self._directory.path.glob("*.pid")) if file.read_text()]
+
+    def envoy_starts(self) -> int:
+        """Return how often a stub of Envoy was started."""
+        starts = self._directory.path / "envoy.starts"
+        return len(starts.read_text().splitlines()) if starts.exists() else 0
 
     def living(self) -> list[int]:
         """Return the process ids of the workers that live."""
@@ -80,10 +95,25 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(behaviour: str, *, companion: Companion | None = None, **workers: float) -> AsyncIterator[Gateway]:
-    """Run a gateway, at most for `DEADLINE_S`; at the end every worker must be gone."""
+async def gateway(
+    behaviour: str, *, companion: Companion | None = None, envoy: str | None = None, **workers: float
+) -> AsyncIterator[Gateway]:
+    """Run a gateway, at most for `DEADLINE_S`; at the end every worker must be gone.
+
+    Args:
+        behaviour: of the stub workers.
+        companion: a process behind them.
+        envoy: behaviour of a stub of Envoy; `None` for no Envoy.
+        workers: settings of the section `workers`.
+    """
     with tempfile.TemporaryDirectory(prefix="run-") as path, RunDirectory.held(Path(path), worker_slots=9) as directory:
-        started = Gateway(directory, behaviour, companion, **workers)
+        settings = EnvoySettings(enabled=envoy is not None)
+        if envoy is not None:
+            binary = Path(path) / "envoy"
+            binary.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(STUB_ENVOY), envoy])} "$@"\n')
+            binary.chmod(0o700)
+            settings = EnvoySettings(binary=binary)
+        started = Gateway(directory, behaviour, companion, settings, **workers)
         try:
             async with asyncio.timeout(DEADLINE_S):
                 yield started
@@ -162,6 +192,13 @@ async def test_worker_that_never_serves_is_replaced(monkeypatch: pytest.MonkeyPa
     assert text.startswith("worker 0 did not serve within 1 s of its start and was killed: that was failure 2")
 
 
+async def test_worker_that_says_it_waits_is_left_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose users file has to be mended is alive: the deadline of the start does not end it."""
+    monkeypatch.setattr(worker_process, "START_TIMEOUT_S", 2)
+    async with gateway("waiting", restart_limit=1) as started:
+        await started.up.wait()
+
+
 async def test_worker_that_ignores_the_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stop has a deadline whatever a worker does."""
     monkeypatch.setattr(worker_process, "STOP_MARGIN_S", 0.2)
@@ -232,6 +269,43 @@ async def test_stop_during_a_rolling_restart_ends_old_and_new() -> None:
         await until(lambda: len(started.pids()) == 3)
         started.inbox.put(Stop(signal.SIGTERM))
         await started.running
+
+
+async def test_rolling_restart_is_given_up_where_the_new_worker_does_not_reach_the_brokers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The old worker reaches them: it stays, rather than to make room for one that answers 503."""
+    monkeypatch.setattr(crew, "REPLACEMENT_TIMEOUT_S", 1.0)
+    with capture_logs() as logs:
+        async with gateway("steady", envoy="picky") as started:
+            await started.up.wait()
+            old = started.living()
+            started.inbox.put(Roll())
+            await until(lambda: any(str(entry["event"]).startswith("rolling restart") for entry in logs))
+            assert old == started.living()
+    (told,) = (entry for entry in logs if str(entry["event"]).startswith("rolling restart"))
+    assert "rolling restart given up; the old workers go on" == told["event"]
+    assert str(told["why"]).startswith("the new worker 1 did not get requests, or not reach the brokers")
+
+
+async def test_rolling_restart_goes_on_where_no_worker_reaches_the_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new worker that is no worse than the old ones takes over: a restart may be what mends it."""
+    monkeypatch.setattr(supervisor, "_BROKERS_TIMEOUT_S", 0.1)
+    async with gateway("steady", envoy="careless") as started:
+        await started.up.wait()
+        (old,) = started.living()
+        started.inbox.put(Roll())
+        await until(lambda: len(started.living()) == 1 and old not in started.living())
+
+
+async def test_envoy_that_dies_during_the_stop_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would open the port again, and say that a gateway is ready which is leaving."""
+    monkeypatch.setattr(worker_process, "STOP_MARGIN_S", 1.0)  # with the drain, ample time to start another
+    async with gateway("deaf", envoy="mortal") as started:
+        await started.up.wait()
+        started.inbox.put(Stop(signal.SIGTERM))
+        await started.running
+        assert 1 == started.envoy_starts()
 
 
 async def test_lost_companion_ends_the_gateway() -> None:

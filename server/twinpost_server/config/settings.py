@@ -256,7 +256,11 @@ class WorkerSettings(Section):
 
     count: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Worker processes.")
     restart_limit: Annotated[int, Field(ge=1)] = Field(
-        5, description="Failures of a process within restart_window_s after which twinpost gives up."
+        5,
+        description=(
+            "Failures of a process within restart_window_s, or in a row before it gets to work, after which twinpost "
+            "gives up."
+        ),
     )
     restart_window_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
         60.0, description="The window that restart_limit counts in."

@@ -15,13 +15,13 @@ from twinpost_server.supervisor.keeper import Keeper, Kept
 from twinpost_server.supervisor.restart_budget import RestartBudget
 from twinpost_server.supervisor.slots import Slot, Slots
 
-__all__ = ["REPLACEMENT_TIMEOUT_S", "Crew", "IsRouted", "StartWorker"]
+__all__ = ["REPLACEMENT_TIMEOUT_S", "Crew", "MayReplace", "StartWorker"]
 
 REPLACEMENT_TIMEOUT_S: Final = 60.0
-"""How long a rolling restart waits until a new worker serves and Envoy sends it requests."""
+"""How long a rolling restart waits until a new worker does what the old ones do."""
 
 StartWorker = Callable[[Slot, Callable[[], None]], Awaitable[Kept]]
-IsRouted = Callable[[Slot], Awaitable[bool]]
+MayReplace = Callable[[Slot], Awaitable[bool]]
 
 _log = structlog.get_logger(__name__)
 
@@ -75,19 +75,19 @@ class Crew:
         """
         await asyncio.gather(*(member.keeper.wait_up() for member in self._members))
 
-    async def roll(self, is_routed: IsRouted) -> None:
+    async def roll(self, may_replace: MayReplace) -> None:
         """Replace every worker by a new one, one after the other, without a moment with fewer than before.
 
         Safe to cancel: a worker that was being added or removed is ended by `retire`.
 
         Args:
-            is_routed: tells whether Envoy sends requests to the worker in a slot.
+            may_replace: tells whether the worker in a slot, which serves, does what the old ones do.
 
         Raises:
             RollingRestartError: a new worker did not get to work; the old ones not replaced yet go on.
         """
         for old in tuple(self._members):
-            await self._add(is_routed)
+            await self._add(may_replace)
             # The order counts: from here on the old worker may end without being started again, or missed.
             await self._remove(old)
         _log.info("rolling restart done", workers=len(self._members))
@@ -101,22 +101,24 @@ class Crew:
         for member in self._everyone():
             member.keeper.kill()
 
-    async def _add(self, is_routed: IsRouted) -> None:
+    async def _add(self, may_replace: MayReplace) -> None:
         candidate = self._candidate = self._engage()
 
-        async def gets_requests() -> bool:
+        async def takes_over() -> bool:
             await candidate.keeper.wait_up()
-            return await is_routed(candidate.slot)
+            return await may_replace(candidate.slot)
 
         try:
             async with asyncio.timeout(REPLACEMENT_TIMEOUT_S):
-                await until(gets_requests)
+                await until(takes_over)
         except (TimeoutError, SupervisorError) as error:
             await candidate.keeper.retire()
             self._slots.give_back(candidate.slot)
             self._candidate = None
             raise RollingRestartError(
-                str(error) or f"the new {candidate.keeper.name} got no requests within {REPLACEMENT_TIMEOUT_S:g} s"
+                str(error)
+                or f"the new {candidate.keeper.name} did not get requests, or not reach the brokers while another "
+                f"worker did, within {REPLACEMENT_TIMEOUT_S:g} s"
             ) from error
         self._candidate = None
         self._enrol(candidate)

@@ -77,11 +77,23 @@ class EnvoyFront:
 
     async def is_routed(self, slot: Slot) -> bool:
         """Return whether Envoy sends requests to the worker in `slot`."""
-        return (await self._health(ROUTING_CLUSTER)).get(slot.socket, False)
+        return (await self._health()).get(ROUTING_CLUSTER, {}).get(slot.socket, False)
+
+    async def may_replace(self, slot: Slot) -> bool:
+        """Return whether the worker in `slot` does what another one does, so that the other one may go.
+
+        It gets requests, and reaches the brokers unless no worker does. One that does not, for a password that is wrong
+        by now, would answer 503 where the old one still serves.
+        """
+        health = await self._health()
+        ready = health.get(READY_CLUSTER, {})
+        return health.get(ROUTING_CLUSTER, {}).get(slot.socket, False) and (
+            ready.get(slot.socket, False) or not any(ready.values())
+        )
 
     async def is_ready(self) -> bool:
         """Return whether any worker reaches the brokers, which is what /readyz tells."""
-        return any((await self._health(READY_CLUSTER)).values())
+        return any((await self._health()).get(READY_CLUSTER, {}).values())
 
     async def drain(self) -> None:
         """Take no new requests and wait for the answers to the others, each step under its deadline.
@@ -116,9 +128,9 @@ class EnvoyFront:
                 quiet_since = loop.time()
             await asyncio.sleep(_QUIET_POLL_S)
 
-    async def _health(self, cluster: str) -> Mapping[Path, bool]:
+    async def _health(self) -> Mapping[str, Mapping[Path, bool]]:
         try:
-            return (await self._admin.host_health()).get(cluster, {})
+            return await self._admin.host_health()
         except AdminUnreachable:  # it is being started, maybe for the second time
             return {}
 

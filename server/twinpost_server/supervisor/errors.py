@@ -73,22 +73,15 @@ class StartFailedError(ProcessLostError):
 
 
 class CrashLoopError(ProcessLostError):
-    """A process failed too often.
+    """A process failed too often."""
 
-    Attributes:
-        failures: how often it failed.
-        window_s: within how many seconds.
-    """
-
-    def __init__(self, ending: Ending, *, failures: int, window_s: float) -> None:
-        """Say how the process ended last and how often it did."""
+    def __init__(self, ending: Ending, *, how_often: str) -> None:
+        """Say how the process ended last and how often it did: `failure 5 within 60 s`."""
         super().__init__(
             ending,
-            f"that was failure {failures} within {window_s:g} s, so it is not started again "
+            f"that was {how_often}, so it is not started again "
             "(workers.restart_limit, workers.restart_window_s); its log above says why it fails",
         )
-        self.failures = failures
-        self.window_s = window_s
 
 
 class RollingRestartError(SupervisorError):

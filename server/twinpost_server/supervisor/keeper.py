@@ -68,6 +68,7 @@ class Keeper:
         self._ever_up = False
         self._retiring = asyncio.Event()
         self._killing = False
+        self._last_life = asyncio.Event()
         self._task = asyncio.create_task(self._keep(), name=f"keep {name}")
 
     @property
@@ -105,6 +106,10 @@ class Keeper:
 
         self._task.add_done_callback(look)
 
+    def restart_no_more(self) -> None:
+        """Keep the process for as long as it lives, and start no other one after it, whyever it ends."""
+        self._last_life.set()
+
     async def retire(self) -> None:
         """End the process politely and keep it no longer; it has ended when this returns.
 
@@ -121,9 +126,13 @@ class Keeper:
             self._process.kill()
 
     async def _keep(self) -> None:
-        while not self._retiring.is_set():
+        while not self._retiring.is_set() and not self._last_life.is_set():
             ending = await self._live_once()
             if ending is None:
+                return
+            if self._last_life.is_set():
+                self._up.clear()
+                _log.warning("process ended and is not started again", process_ended=str(ending))
                 return
             worked_s = asyncio.get_running_loop().time() - self._up_since if self.is_up else 0.0
             self._up.clear()
@@ -160,7 +169,7 @@ class Keeper:
             raise ProcessLostError(ending, self._if_lost)
         delay_s = self._budget.failed(worked_s=worked_s)
         if delay_s is None:
-            raise CrashLoopError(ending, failures=self._budget.limit, window_s=self._budget.window_s)
+            raise CrashLoopError(ending, how_often=self._budget.how_often)
         return delay_s
 
     async def _pause(self, delay_s: float) -> None:

@@ -22,22 +22,34 @@ class RestartBudget:
     """The failures of one process.
 
     The wait grows with failures in a row, and starts over once the process has worked for `HEALTHY_PERIOD_S`. Giving up
-    looks at every failure of the last `window_s`, healthy periods or not, as the setting `workers.restart_limit` says.
+    looks at every failure of the last `window_s`, healthy periods or not, and at failures in a row of a process that
+    never worked, as the setting `workers.restart_limit` says: a start that runs into its deadline takes so long that
+    such failures never meet in the window.
+
+    Attributes:
+        how_often: where `failed` said to give up, what it gave up at.
     """
 
     def __init__(self, *, limit: int, window_s: float, clock: Callable[[], float]) -> None:
-        """Allow fewer than `limit` failures within `window_s` seconds of `clock`, a monotonic one."""
-        self.limit = limit
-        self.window_s = window_s
+        """Allow fewer than `limit` failures within `window_s` seconds of `clock`, a monotonic one, or in a row."""
+        self._limit = limit
+        self._window_s = window_s
+        self.how_often = ""
         self._clock = clock
         self._failed_at: deque[float] = deque(maxlen=limit)
         self._in_a_row = 0
+        self._never_worked = 0
 
     def failed(self, *, worked_s: float) -> float | None:
         """Count a failure after `worked_s` seconds of work; return the wait in seconds, or `None` to give up."""
         now = self._clock()
         self._failed_at.append(now)
-        if len(self._failed_at) == self.limit and now - self._failed_at[0] <= self.window_s:
+        if len(self._failed_at) == self._limit and now - self._failed_at[0] <= self._window_s:
+            self.how_often = f"failure {self._limit} within {self._window_s:g} s"
+            return None
+        self._never_worked = 0 if worked_s > 0 else self._never_worked + 1
+        if self._never_worked >= self._limit:
+            self.how_often = f"failure {self._limit} in a row before it got to work"
             return None
         self._in_a_row = 1 if worked_s >= HEALTHY_PERIOD_S else self._in_a_row + 1
         if self._in_a_row == 1:

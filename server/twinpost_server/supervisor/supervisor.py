@@ -153,8 +153,11 @@ class Supervisor:
     async def _stop_politely(self) -> None:
         # The order is what makes it polite: no new requests, then the answers to the old ones, then the workers, which
         # write out what they hold, and only then the two that they need for it.
-        if self._front is not None and self._front_keeper is not None and self._front_keeper.is_up:
-            await self._front.drain()
+        if self._front is not None and self._front_keeper is not None:
+            # A new one would open the port again, and say that the gateway is ready.
+            self._front_keeper.restart_no_more()
+            if self._front_keeper.is_up:
+                await self._front.drain()
         await self._crew.retire()
         for keeper in (self._front_keeper, self._companion_keeper):
             if keeper is not None:
@@ -198,14 +201,14 @@ class Supervisor:
     async def _roll_until_enough(self) -> None:
         while self._rolls_wanted > 0:
             try:
-                await self._crew.roll(self._is_routed)
+                await self._crew.roll(self._may_replace)
             except RollingRestartError as error:
                 _log.error("rolling restart given up; the old workers go on", why=str(error))
             self._rolls_wanted -= 1
 
-    async def _is_routed(self, slot: Slot) -> bool:
+    async def _may_replace(self, slot: Slot) -> bool:
         # Without an Envoy of ours nobody can tell; the old worker's grace period is what covers the gap.
-        return self._front is None or await self._front.is_routed(slot)
+        return self._front is None or await self._front.may_replace(slot)
 
     def _do_beside(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run `work` beside the loop of events; an exception of it becomes an event."""

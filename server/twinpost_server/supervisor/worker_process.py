@@ -21,7 +21,7 @@ SILENCE_MAX_S: Final = 10
 """A worker whose event loop says nothing for so long is wedged. It says `alive` every second."""
 
 START_TIMEOUT_S: Final = 30
-"""How long a worker may take from its start to serving."""
+"""How long a worker may take from its start to serving, or to a first `alive`, which it says while it has to wait."""
 
 STOP_MARGIN_S: Final = 2.0
 """How long a worker may take beyond its own drain deadlines, before it is killed."""
@@ -33,7 +33,8 @@ class WorkerProcess:
     """A worker: told its settings on standard input, heard on standard output.
 
     Standard input stays open as the lifeline: its end tells the worker that the supervisor is gone. Each line of
-    standard output is a JSON object with an `event`: `serving` once, `alive` every second, `draining` once.
+    standard output is a JSON object with an `event`: `serving` once, `alive` every second, `draining` once. A worker
+    that waits for its users file to be mended says `alive` before `serving`, and is left to wait.
     """
 
     def __init__(self, name: str, child: Child, settings: Settings, on_up: Callable[[], None]) -> None:

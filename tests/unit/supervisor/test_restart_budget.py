@@ -71,6 +71,26 @@ def test_failures_outside_the_window_are_forgotten() -> None:
     assert [0.0] * 50 == delays
 
 
+def test_process_that_never_works_is_given_up_however_slowly_it_fails() -> None:
+    """Starts that run into their deadline lie too far apart to meet in the window; that is no reason to go on."""
+    clock = Clock()
+    budget = RestartBudget(limit=5, window_s=60, clock=clock)
+    for _ in range(4):
+        assert budget.failed(worked_s=0) is not None
+        clock.now_s += 30
+    assert budget.failed(worked_s=0) is None
+    assert "failure 5 in a row before it got to work" == budget.how_often
+
+
+def test_work_in_between_forgives_starts_that_failed() -> None:
+    """Only failures in a row say that the process cannot work."""
+    clock = Clock()
+    budget = RestartBudget(limit=3, window_s=60, clock=clock)
+    for worked_s in (0, 0, 1) * 5:
+        assert budget.failed(worked_s=worked_s) is not None
+        clock.now_s += 31
+
+
 def test_limit_of_one_never_restarts() -> None:
     """The strictest setting gives up at the first failure."""
     assert RestartBudget(limit=1, window_s=60, clock=Clock()).failed(worked_s=1000) is None

@@ -1,0 +1,97 @@
+"""A worker in a process of its own, spoken to as its supervisor speaks to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.unit.security.users_files import quick_hash, write_users
+from twinpost_server.config.settings import AuthSettings, KafkaSettings, Settings, TimeoutSettings
+from twinpost_server.supervisor.supervisor import WORKER_COMMAND
+
+DEADLINE_S = 30.0
+
+
+@pytest.fixture
+def users_file() -> Iterator[Path]:
+    """A users file that cannot be used, in a directory with a short name for the socket's sake."""
+    with tempfile.TemporaryDirectory(prefix="tp-") as directory:
+        file = Path(directory) / "users.toml"
+        file.write_text("[users.shop\n", encoding="utf-8")
+        yield file
+
+
+@asynccontextmanager
+async def worker(users_file: Path) -> AsyncIterator[Process]:
+    """Start a worker, for at most `DEADLINE_S`; it is gone at the end."""
+    settings = Settings(
+        kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"),
+        auth=AuthSettings(users_file=users_file),
+        timeouts=TimeoutSettings(drain_grace_s=0, drain_timeout_s=0.5),
+    )
+    order = {"settings": settings.model_dump(mode="json"), "index": 0, "socket": str(users_file.with_name("w.sock"))}
+    process = await asyncio.create_subprocess_exec(*WORKER_COMMAND, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(order).encode() + b"\n")
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def told(process: Process) -> str:
+    """Return the next event that the worker tells; empty where it has ended."""
+    assert process.stdout is not None
+    line = await process.stdout.readline()
+    return str(json.loads(line)["event"]) if line else ""
+
+
+async def complaints(process: Process) -> int:
+    """Return how often the worker has complained of its users file, once it has ended."""
+    assert process.stderr is not None
+    return (await process.stderr.read()).count(b"users file cannot be used")
+
+
+async def test_worker_waits_for_a_users_file_that_can_be_used(users_file: Path) -> None:
+    """A typo is no reason to fail: the worker says why it waits, once, that it is alive, and serves once it can."""
+    async with worker(users_file) as process:
+        assert ["alive", "alive", "alive"] == [await told(process) for _ in range(3)]
+        write_users(users_file, {"shop": (quick_hash("secret"), ["*"])})
+        while (event := await told(process)) == "alive":
+            pass
+        assert "serving" == event
+        process.send_signal(signal.SIGTERM)
+        assert 0 == await process.wait()
+        assert 1 == await complaints(process)
+
+
+async def test_other_fault_of_the_users_file_is_told_again(users_file: Path) -> None:
+    """Whoever mends a file halfway learns what is left."""
+    async with worker(users_file) as process:
+        assert "alive" == await told(process)
+        write_users(users_file, {"shop": ("no hash", ["*"])})
+        for _ in range(2):  # it looks at the file before it says so
+            assert "alive" == await told(process)
+        process.send_signal(signal.SIGTERM)
+        assert 0 == await process.wait()
+        assert 2 == await complaints(process)
+
+
+async def test_worker_that_waits_ends_when_it_is_asked_to(users_file: Path) -> None:
+    """It has nothing to drain."""
+    async with worker(users_file) as process:
+        assert "alive" == await told(process)
+        process.send_signal(signal.SIGTERM)
+        assert "" == await told(process)
+        assert 0 == await process.wait()
