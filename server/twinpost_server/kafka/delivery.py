@@ -45,13 +45,14 @@ class Delivery:
             they are the moment anyone reads them before the end.
         pending: how many are not told yet.
         timer: what happens next if the reports do not come; the sink's.
-        order: that of the stream it belongs to, if any; the sink's.
+        order: that of the stream it belongs to, if any.
         waiter: done once all are told, or the deadline has passed. Cancelling it recalls nothing.
         failures: how many were refused or failed so far.
         fatal: whether a report carried an error that ends the producer.
     """
 
     __slots__ = (
+        "_alone",
         "_create_time_topics",
         "_now_ms",
         "_on_complete",
@@ -92,6 +93,7 @@ class Delivery:
         self.waiter = waiter
         self.timer: asyncio.TimerHandle | None = None
         self.order: StreamOrder | None = None
+        self._alone = False
         self.failures = 0
         self.fatal = False
 
@@ -131,6 +133,17 @@ class Delivery:
         self.pending -= len(failures)
         if not self.pending:
             self._on_complete(self)
+
+    def enter(self, order: StreamOrder, *, alone: bool) -> None:
+        """Become part of a stream's order, `alone` or gathered, until `leave_order`."""
+        self.order = order
+        self._alone = alone
+        order.handed_over(self.batch.topics, alone=alone)
+
+    def leave_order(self) -> None:
+        """Tell the stream, if there is one, that every record is told."""
+        if self.order is not None:
+            self.order.settled(self.batch.topics, alone=self._alone)
 
     def wake(self) -> None:
         """Let the caller look at `outcomes`; harmless where it has left or has been woken before."""

@@ -132,8 +132,8 @@ class KafkaSink:
                 await self._check_partitions(batch, deadline)
             if order is not None:
                 # What is known of a topic may change during the wait.
-                while order.alone != (alone := self._producers.sends_alone(batch)):
-                    await order.change(alone=alone, deadline=deadline)
+                while not order.is_open(batch.topics, alone=self._producers.sends_alone(batch)):
+                    await order.progress(deadline=deadline)
             self._replica_watch.check(batch)
             if asyncio.get_running_loop().time() >= deadline:
                 raise RequestFailed(_NO_TIME_LEFT)  # noqa: TRY301 - the same clean-up as every other refusal
@@ -142,8 +142,7 @@ class KafkaSink:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
         if order is not None:
-            delivery.order = order
-            order.handed_over()
+            delivery.enter(order, alone=self._producers.sends_alone(batch))
         self._wait(delivery, deadline)
         return delivery
 
@@ -181,9 +180,7 @@ class KafkaSink:
             raise
         if order is not None:
             # Later steps must not overtake it, should its fate be open at the deadline.
-            order.alone = True
-            delivery.order = order
-            order.handed_over()
+            delivery.enter(order, alone=True)
         self._wait(delivery, deadline)
         await delivery.waiter
         return self._explained(delivery)
@@ -260,8 +257,7 @@ class KafkaSink:
         if delivery.timer is not None:
             # Else the delivery would be kept, with its records, until the timer ran out.
             delivery.timer.cancel()
-        if delivery.order is not None:
-            delivery.order.settled()
+        delivery.leave_order()
         self.budget.release(len(delivery.batch.records), delivery.batch.held_bytes)
         if not delivery.failures:
             self._connectivity.confirm()

@@ -20,9 +20,10 @@ __all__ = ["KafkaStream"]
 class KafkaStream:
     """Implements `core.ports.RecordStream`. Lives on the loop's thread.
 
-    librdkafka keeps the order of what it is given. What could break it is a record that is tried again alone
-    (`kafka.isolation`): it must not come behind a later one of its topic. So the turn is held while that happens, and a
-    record whose topic a later step has touched is not tried again.
+    librdkafka keeps the order of what a producer is given. What could break it is a topic whose records change the
+    producer, for which `StreamOrder` is, and a record that is tried again alone (`kafka.isolation`): it must not come
+    behind a later one of its topic. So the turn is held while that happens, and a record whose topic a later step has
+    touched is not tried again.
     """
 
     def __init__(self, sink: KafkaSink) -> None:

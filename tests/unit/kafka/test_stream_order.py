@@ -15,26 +15,40 @@ def within(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-async def test_way_changes_once_everything_is_settled() -> None:
-    """Not before the last delivery has its reports."""
+ONE, TWO = frozenset({"one"}), frozenset({"two"})
+
+
+async def test_way_is_open_once_the_topic_is_settled_on_the_other() -> None:
+    """Not before the last delivery has its reports, and whatever other topics do."""
     order = StreamOrder()
-    order.handed_over()
-    order.handed_over()
-    change = asyncio.create_task(order.change(alone=True, deadline=within(10)))
-    order.settled()
-    await asyncio.sleep(0)
-    assert (False, False) == (change.done(), order.alone)
-    order.settled()
-    await change
-    assert order.alone
+    order.handed_over(ONE, alone=False)
+    order.handed_over(ONE, alone=False)
+    order.handed_over(TWO, alone=False)
+    for opens in (False, True):
+        assert not order.is_open(ONE, alone=True)
+        progress = asyncio.create_task(order.progress(deadline=within(10)))
+        await asyncio.sleep(0)
+        assert not progress.done()
+        order.settled(ONE, alone=False)
+        await progress
+        assert opens is order.is_open(ONE, alone=True)
+    assert [True, False, False] == [order.is_open(topics, alone=True) for topics in (ONE, TWO, ONE | TWO)]
+    assert order.is_open(ONE | TWO, alone=False)
 
 
-async def test_way_stays_where_something_is_open_at_the_deadline() -> None:
+async def test_both_ways_are_counted() -> None:
+    """After a try alone a topic may have records on either way, and then none is open."""
+    order = StreamOrder()
+    order.handed_over(ONE, alone=False)
+    order.handed_over(ONE, alone=True)
+    assert [False, False] == [order.is_open(ONE, alone=alone) for alone in (False, True)]
+    order.settled(ONE, alone=True)
+    assert [True, False] == [order.is_open(ONE, alone=alone) for alone in (False, True)]
+
+
+async def test_wait_ends_at_the_deadline() -> None:
     """The step is refused, for certain, and may come again."""
-    order = StreamOrder()
-    order.handed_over()
     with pytest.raises(RequestFailed) as refusal:
-        await order.change(alone=True, deadline=within(0))
+        await StreamOrder().progress(deadline=within(0))
     failure = refusal.value.failure
     assert (Reason.DEADLINE_EXCEEDED, Delivered.NO, True) == (failure.reason, failure.delivered, failure.retriable)
-    assert not order.alone
