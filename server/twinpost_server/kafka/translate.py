@@ -24,8 +24,8 @@ FIRST_TRY_S_MAX: Final = 0.035
 (KIP-580), less a margin."""
 
 AGEING_S_MAX: Final = 3.0
-"""A report within this time finds the record as old as its first try did, for any limit on age that is of use. Where
-the first acknowledgement was lost it takes longer: elections and half-open connections take more than four seconds."""
+"""A report within this time finds the record as old as its first try did, unless the record is within this time of the
+topic's limit, and its first acknowledgement was lost on a connection that was back as soon: almost certainly, then."""
 
 
 class KafkaRule(NamedTuple):
