@@ -62,14 +62,15 @@ class RecordFuture:
     def add_done_callback(self, callback: Callback) -> None:
         """Call `callback` with this future once the record is settled; at once where it is.
 
-        It is called on a thread of the publisher's, which does nothing else meanwhile: it must not wait for anything.
+        It is called on a thread of the publisher's, which does nothing else meanwhile, or on that of `close`: it must
+        not wait for anything.
         What it raises is logged, `SystemExit` included; that is the caller's where it is called at once.
         """
         with self._told:
             if self._outcome is None:
                 self._callbacks = [*(self._callbacks or ()), callback]
                 return
-        _call(callback, self, Exception)
+        _call(callback, self, (Exception,))
 
     def _settled(self, timeout_s: float | None) -> Outcome:
         outcome = self._outcome
@@ -94,12 +95,14 @@ def settle(settled: list[tuple[RecordFuture, Outcome]], told: threading.Conditio
         told.notify_all()
     for future in with_callbacks:
         for callback in future._callbacks or ():  # noqa: SLF001
-            # Whatever it raises, even `SystemExit`: the publisher's thread must go on, and call the other callbacks.
-            _call(callback, future, BaseException)
+            # Even `SystemExit`: the publisher's thread must go on, and call the other callbacks.
+            _call(callback, future, (Exception, SystemExit))
         future._callbacks = None  # noqa: SLF001
 
 
-def _call(callback: Callback, future: RecordFuture, caught: type[BaseException]) -> None:
+def _call(
+    callback: Callback, future: RecordFuture, caught: type[BaseException] | tuple[type[BaseException], ...]
+) -> None:
     try:
         callback(future)
     except caught:

@@ -100,6 +100,18 @@ def test_callback_that_fails_is_logged_and_fails_nothing_else(
     assert ["a callback of a published record failed"] == [record.message for record in caplog.records]
 
 
+def test_interrupt_in_a_callback_is_not_swallowed(told: threading.Condition) -> None:
+    """Ctrl-C comes on the main thread only, and there a callback may run where `close` gives records up."""
+    future = RecordFuture(told)
+
+    def interrupted(_done: RecordFuture) -> None:
+        raise KeyboardInterrupt
+
+    future.add_done_callback(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        settle([(future, STORED)], told)
+
+
 def test_callback_that_is_called_at_once_may_exit(told: threading.Condition) -> None:
     """It runs on the caller's own thread, whose exit, or Ctrl-C, is the caller's business."""
     future = RecordFuture(told)
