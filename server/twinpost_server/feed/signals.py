@@ -47,10 +47,10 @@ class Signals:
         """
         lines = source.lines()
         while True:
-            self._raises = True
-            if self.wishes:
-                raise StopAsked
             try:
+                self._raises = True
+                if self.wishes:
+                    raise StopAsked
                 line = next(lines)
             except StopIteration:
                 return
