@@ -235,6 +235,8 @@ class ApacheKafka:
             # Elections within a second or two instead of nine, so that fault tests do not wait for Kafka.
             "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "500",
+            # Records with timestamps of years ago shall be there when a test reads them.
+            "log.retention.ms": "-1",
             "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
         }
         if authorizer:
