@@ -40,11 +40,11 @@ contract: $(READY) ## Check the proto files' style, and that no released contrac
 repo: $(READY) ## Check that documents, generated code, pins and packages tell the truth
 	@$(BIN)/pytest -q tests/repo
 
-test: $(READY) ## Run every test but the suites of their own (faults, hostile, fuzz, ledger, examples, browser)
+test: $(READY) ## Run every test but the suites of their own (repo, faults, hostile, fuzz, ledger, examples, browser)
 	@# Three workers on two cores: much of what tests do is to wait for a process.
 	@$(BIN)/pytest -n 3 --dist loadgroup --cov --cov-report=term \
-		--ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py --ignore=tests/ledger \
-		--ignore=tests/examples --ignore=tests/browser
+		--ignore=tests/repo --ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py \
+		--ignore=tests/ledger --ignore=tests/examples --ignore=tests/browser
 	@$(BIN)/coverage report --include='*/twinpost_server/app/*,*/twinpost_server/core/*' --fail-under=100 \
 		>$(VENV)/core-coverage.txt || { cat $(VENV)/core-coverage.txt; exit 1; }
 

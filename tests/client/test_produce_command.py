@@ -15,6 +15,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from click.testing import CliRunner
 
 from tests.brokers.ledger import TopicReader
 from tests.brokers.ports import LOOPBACK, free_port
@@ -22,6 +23,7 @@ from tests.brokers.waiting import wait_for
 from tests.client.fake_gateway import Abort, FakeGateway, Hang, Results, Step, Stream, refused
 from tests.client.model_gateway import refusal
 from tests.gateway.process import DevGateway
+from twinpost_server.cli import cli
 from twinpost_server.core.errors import Failure, Reason
 
 TIMEOUT_S = 60.0
@@ -149,7 +151,6 @@ class TestAgainstTheGateway:
         (("t", "--format", "messages", "--partition", "1"), "leave the flags out"),
         (("t", "--file", "no such file"), "no such file cannot be read"),
         (("t", "--url", "nonsense://x"), "expected http://HOST:PORT"),
-        (("t", "v", "--user", "clerk"), "no terminal to ask for the password of clerk on"),
         (("t", " ", "--format", "ndjson"), "VALUE is blank"),
         (("t", "--partition", "-1"), "Invalid value for '--partition'"),
         (("t", "--timeout", "0"), "Invalid value for '--timeout'"),
@@ -165,20 +166,27 @@ class TestAgainstTheGateway:
 )
 def test_wrong_usage_ends_with_2(arguments: Sequence[str | bytes], problem: str) -> None:
     """Before anything is read or sent."""
+    ran = CliRunner().invoke(cli, ["produce", *map(os.fsdecode, arguments)])
+    assert (2, "") == (ran.exit_code, ran.stdout)
+    assert problem in ran.stderr
+    assert isinstance(ran.exception, SystemExit)
+    assert "secret" not in ran.stderr
+
+
+def test_password_that_nobody_can_be_asked_for_ends_with_2() -> None:
+    """Without a terminal, as in a script."""
     ran = subprocess.run(
-        [sys.executable, "-m", "twinpost_server", "produce", *arguments],
+        [sys.executable, "-m", "twinpost_server", "produce", "t", "v", "--user", "clerk"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env=environment(),
         timeout=TIMEOUT_S,
         check=False,
-        # Without a terminal, as in a script.
         start_new_session=True,
     )
     assert (2, b"") == (ran.returncode, ran.stdout)
-    assert problem in ran.stderr.decode()
+    assert b"no terminal to ask for the password of clerk on" in ran.stderr
     assert b"Traceback" not in ran.stderr
-    assert b"secret" not in ran.stderr
 
 
 def test_standard_input_that_is_closed_ends_with_2() -> None:
