@@ -8,6 +8,7 @@ worker, which keeps "once per session" true.
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -37,6 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names = [name for name in _GROUPS if name in getattr(item, "fixturenames", ())]
         if names and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(_GROUPS[names[0]]))
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT do what it does by default: what a shell starts in the background begins with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

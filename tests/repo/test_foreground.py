@@ -28,6 +28,9 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
+
 @pytest.fixture
 def makefile(root: Path, tmp_path: Path) -> Path:
     """A Makefile whose `run` runs `program` the way the project's own does."""
@@ -37,14 +40,6 @@ def makefile(root: Path, tmp_path: Path) -> Path:
     command = f"{sys.executable} -m tools.foreground {sys.executable} {program} $(ARGS)"
     makefile.write_text(f"run:\n\t@cd {root} && {command}\n", encoding="utf-8")
     return makefile
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Let SIGINT do what it does by default: what a shell starts in the background begins with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

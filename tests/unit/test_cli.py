@@ -364,8 +364,9 @@ class TestPrompt:
     """The question for a password on a terminal."""
 
     @pytest.fixture
-    def terminal(self) -> Iterator[Terminal]:
+    def terminal(self, interruptible: None) -> Iterator[Terminal]:
         """`twinpost user add shop` on a terminal."""
+        del interruptible
         terminal = Terminal("user", "add", "shop")
         yield terminal
         terminal.close()
