@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from twinpost_server.supervisor.ending import Ending
+from twinpost_server.supervisor.restart_budget import Exhausted
 
 __all__ = [
     "CrashLoopError",
@@ -73,15 +74,21 @@ class StartFailedError(ProcessLostError):
 
 
 class CrashLoopError(ProcessLostError):
-    """A process failed too often."""
+    """A process failed too often.
 
-    def __init__(self, ending: Ending, *, how_often: str) -> None:
-        """Say how the process ended last and how often it did: `failure 5 within 60 s`."""
+    Attributes:
+        exhausted: how often that was.
+    """
+
+    def __init__(self, ending: Ending, exhausted: Exhausted) -> None:
+        """Say how the process ended last and how often it did."""
+        when = "in a row before it got to work" if exhausted.window_s is None else f"within {exhausted.window_s:g} s"
         super().__init__(
             ending,
-            f"that was {how_often}, so it is not started again "
+            f"that was failure {exhausted.failures} {when}, so it is not started again "
             "(workers.restart_limit, workers.restart_window_s); its log above says why it fails",
         )
+        self.exhausted = exhausted
 
 
 class RollingRestartError(SupervisorError):

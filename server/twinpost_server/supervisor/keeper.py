@@ -10,7 +10,7 @@ import structlog
 
 from twinpost_server.supervisor.ending import Ending
 from twinpost_server.supervisor.errors import CrashLoopError, ProcessLostError, StartFailedError
-from twinpost_server.supervisor.restart_budget import RestartBudget
+from twinpost_server.supervisor.restart_budget import Exhausted, RestartBudget
 
 __all__ = ["Keeper", "Kept", "Start"]
 
@@ -168,8 +168,8 @@ class Keeper:
         if self._budget is None:
             raise ProcessLostError(ending, self._if_lost)
         delay_s = self._budget.failed(worked_s=worked_s)
-        if delay_s is None:
-            raise CrashLoopError(ending, how_often=self._budget.how_often)
+        if isinstance(delay_s, Exhausted):
+            raise CrashLoopError(ending, delay_s)
         return delay_s
 
     async def _pause(self, delay_s: float) -> None:

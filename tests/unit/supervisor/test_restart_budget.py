@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from twinpost_server.supervisor.restart_budget import DELAY_FIRST_S, DELAY_MAX_S, HEALTHY_PERIOD_S, RestartBudget
+from twinpost_server.supervisor.restart_budget import (
+    DELAY_FIRST_S,
+    DELAY_MAX_S,
+    HEALTHY_PERIOD_S,
+    Exhausted,
+    RestartBudget,
+)
 
 
 class Clock:
@@ -55,9 +61,9 @@ def test_limit_within_the_window_gives_up() -> None:
     clock = Clock()
     budget = RestartBudget(limit=5, window_s=60, clock=clock)
     for _ in range(4):
-        assert budget.failed(worked_s=HEALTHY_PERIOD_S) is not None
+        assert 0.0 == budget.failed(worked_s=HEALTHY_PERIOD_S)
         clock.now_s += 15
-    assert budget.failed(worked_s=HEALTHY_PERIOD_S) is None
+    assert Exhausted(5, 60) == budget.failed(worked_s=HEALTHY_PERIOD_S)
 
 
 def test_failures_outside_the_window_are_forgotten() -> None:
@@ -76,10 +82,9 @@ def test_process_that_never_works_is_given_up_however_slowly_it_fails() -> None:
     clock = Clock()
     budget = RestartBudget(limit=5, window_s=60, clock=clock)
     for _ in range(4):
-        assert budget.failed(worked_s=0) is not None
+        assert not isinstance(budget.failed(worked_s=0), Exhausted)
         clock.now_s += 30
-    assert budget.failed(worked_s=0) is None
-    assert "failure 5 in a row before it got to work" == budget.how_often
+    assert Exhausted(5, None) == budget.failed(worked_s=0)
 
 
 def test_work_in_between_forgives_starts_that_failed() -> None:
@@ -87,10 +92,10 @@ def test_work_in_between_forgives_starts_that_failed() -> None:
     clock = Clock()
     budget = RestartBudget(limit=3, window_s=60, clock=clock)
     for worked_s in (0, 0, 1) * 5:
-        assert budget.failed(worked_s=worked_s) is not None
+        assert not isinstance(budget.failed(worked_s=worked_s), Exhausted)
         clock.now_s += 31
 
 
 def test_limit_of_one_never_restarts() -> None:
     """The strictest setting gives up at the first failure."""
-    assert RestartBudget(limit=1, window_s=60, clock=Clock()).failed(worked_s=1000) is None
+    assert Exhausted(1, 60) == RestartBudget(limit=1, window_s=60, clock=Clock()).failed(worked_s=1000)
