@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -252,22 +253,26 @@ def test_report_that_cannot_be_written_ends_it(fake: FakeGateway) -> None:
     assert b"Traceback" not in ran.stderr
 
 
+@contextmanager
+def started(fake: FakeGateway, *arguments: str | Path, stdin: bytes) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the command and give it these lines; more may follow. Where it still runs at the end, it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "twinpost_server", "produce", "t", *url(fake), *arguments],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(stdin)
+            process.stdin.flush()
+            yield process
+        finally:
+            process.kill()
+
+
 class TestQuietPipe:
     """An input that goes on, but not now: `tail -f`, or a slow export."""
-
-    @staticmethod
-    def started(fake: FakeGateway, *arguments: str | Path) -> subprocess.Popen[bytes]:
-        """Start the command and give it three lines; more may follow."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "twinpost_server", "produce", "t", *url(fake), *arguments],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-        )
-        assert process.stdin is not None
-        process.stdin.write(b"a\nb\nc\n")
-        process.stdin.flush()
-        return process
 
     def test_answers_are_noted_before_the_next_line(self, fake: FakeGateway, tmp_path: Path) -> None:
         """Killed meanwhile, the run leaves nothing to store twice, nor a failure untold."""
@@ -276,28 +281,18 @@ class TestQuietPipe:
             for record in step.records
         ]
         state, failed = tmp_path / "state", tmp_path / "failed"
-        process = self.started(fake, "--failed", failed, "--resume", state)
-        try:
+        with started(fake, "--failed", failed, "--resume", state, stdin=b"a\nb\nc\n"):
             wait_for(lambda: _settled(state) == 3, "every answer to be noted", timeout_s=30)
-        finally:
-            process.kill()
-            process.wait(30)
-            _close(process)
         assert [(2, "RECORD_TOO_LARGE", "no")] == report(failed)
         assert [b"a", b"c"] == fake.values
 
     def test_what_stands_against_every_line_ends_it(self, fake: FakeGateway) -> None:
         """At once, though the input is still open."""
         fake.otherwise = lambda _, step: [refusal("TOPIC_NOT_FOUND", retriable=False)] * len(step.records)
-        process = self.started(fake)
-        try:
+        with started(fake, stdin=b"a\n") as process:
             assert 1 == process.wait(30)
             assert process.stderr is not None
             assert process.stderr.readline().startswith(b"twinpost: line 1: TOPIC_NOT_FOUND (delivered: no)")
-        finally:
-            process.kill()
-            process.wait(30)
-            _close(process)
 
 
 class TestResume:
@@ -455,57 +450,36 @@ class TestInterruption:
         return released
 
     @staticmethod
-    def started(fake: FakeGateway, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start the command, give it two lines, and wait until they are under way."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "twinpost_server", "produce", "t", *url(fake), *arguments],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-        )
-        assert process.stdin is not None
-        process.stdin.write(b"a\nb\n")
-        process.stdin.flush()
-        wait_for(
-            lambda: sum(len(step.records) for stream in fake.streams for step in stream.steps) >= 1,
-            "a step",
-            timeout_s=30,
-        )
-        return process
+    def interrupt(process: subprocess.Popen[bytes], fake: FakeGateway, number: signal.Signals) -> None:
+        """Send the signal while a line is under way, and wait until it is heard."""
+        wait_for(lambda: any(step.records for stream in fake.streams for step in stream.steps), "a step", timeout_s=30)
+        process.send_signal(number)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"twinpost: stopping: what was read is waited for")
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_what_was_read_is_waited_for(
         self, fake: FakeGateway, slow: threading.Event, number: signal.Signals
     ) -> None:
         """Nothing more is read, though there may be more."""
-        process = self.started(fake)
-        process.send_signal(number)
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith(b"twinpost: stopping: what was read is waited for")
-        slow.set()
-        assert b"2 acknowledged" in process.stderr.read()
-        assert 1 == process.wait(30)
+        with started(fake, stdin=b"a\nb\n") as process:
+            self.interrupt(process, fake, number)
+            slow.set()
+            assert process.stderr is not None
+            assert b"2 acknowledged" in process.stderr.read()
+            assert 1 == process.wait(30)
         assert [b"a", b"b"] == fake.values
-        _close(process)
 
     def test_second_one_gives_that_up(self, fake: FakeGateway, slow: threading.Event) -> None:
         """For those who know what they do; it is told what is known."""
-        process = self.started(fake)
-        process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith(b"twinpost: stopping")
-        process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
-        assert 1 == process.wait(30)
+        with started(fake, stdin=b"a\nb\n") as process:
+            self.interrupt(process, fake, signal.SIGINT)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            told = process.stderr.read()
+            assert 1 == process.wait(30)
         assert b"0 acknowledged (0 a second), 2 failed" in told
         slow.set()
-        _close(process)
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    for stream in (process.stdin, process.stderr):
-        if stream is not None:
-            stream.close()
 
 
 class TestTerminal:
