@@ -12,7 +12,6 @@ from tests.envoy.front import Front, eventually
 from twinpost_server.core.errors import Delivered, Reason
 
 _PRODUCE = "/twinpost.v1.ProducerService/Produce"
-_POST = b"POST /produce/t HTTP/1.1\r\nHost: x\r\n"
 
 
 @pytest.mark.parametrize("target", [b"/", b"/nowhere", b"/produced", b"/produce:x", b"//produce/t", b"/livez/x"])

@@ -124,16 +124,6 @@ class NativeCaller:
         self._channel.close()
 
 
-class _Ended(Protocol):  # noqa: PYI046 - see `_native_failure`
-    """What tells how a call ended; grpc's own stubs have no public name for it."""
-
-    def code(self) -> grpc.StatusCode: ...
-
-    def details(self) -> str | None: ...
-
-    def trailing_metadata(self) -> Sequence[tuple[str, str | bytes]] | None: ...
-
-
 def rest_body(records: Sequence[SentRecord]) -> bytes:
     """Return the body that carries `records` to `POST /produce/{topic}`."""
     return json.dumps([_message(record) for record in records]).encode()

@@ -71,14 +71,12 @@ class Connection:
     Attributes:
         streams: by number.
         frames: how many frames came.
-        goaway: the error code of the gateway's GOAWAY, if one came.
         closed: whether the gateway closed, or reset, the connection.
         took_s: until the last frame, or the close.
     """
 
     streams: dict[int, StreamEnd]
     frames: int = 0
-    goaway: int | None = None
     closed: bool = False
     took_s: float = 0
 
@@ -159,7 +157,6 @@ def as_response(end: StreamEnd) -> RestResponse:
 
 def _note(answer: Connection, received: Frame, decoder: hpack.Decoder) -> None:
     if received.kind == Kind.GOAWAY:
-        answer.goaway = int.from_bytes(received.payload[4:8], "big")
         return
     if not received.stream:
         return

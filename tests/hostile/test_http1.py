@@ -13,7 +13,6 @@ from tests.hostile.wire import assert_refused, exchange, request
 TARGET = f"/produce/{TOPIC}".encode()
 SMUGGLED_TOPIC = "smuggled"
 GOOD = b'{"value":"a"}'
-GOOD_CHUNK = b"%x\r\n%s\r\n" % (len(GOOD), GOOD)
 SMUGGLED = request(f"/produce/{SMUGGLED_TOPIC}/m".encode(), method=b"GET")
 
 

@@ -71,6 +71,7 @@ class Doorkeeper:
     Attributes:
         callers: by their `authorization`; `None` is who sends none.
         known: those who need not be waited for.
+        asked: set once somebody was to be authenticated.
         opens: while cleared, nobody is authenticated.
     """
 
@@ -78,6 +79,7 @@ class Doorkeeper:
         """Let everyone in who sends no credentials."""
         self.callers: dict[str | None, Principal] = {None: ANONYMOUS}
         self.known: dict[str | None, Principal] = self.callers
+        self.asked = asyncio.Event()
         self.opens = asyncio.Event()
         self.opens.set()
 
@@ -87,6 +89,7 @@ class Doorkeeper:
 
     async def authenticate(self, authorization: str | None) -> Principal:
         """Return the caller, or refuse it."""
+        self.asked.set()
         await self.opens.wait()
         principal = self.callers.get(authorization)
         if principal is None:
