@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -34,12 +35,15 @@ from twinpost_server.supervisor.errors import (
 )
 from twinpost_server.supervisor.inbox import Inbox, Roll, Stop
 from twinpost_server.supervisor.program import Program, Recipe
+from twinpost_server.supervisor.restart_budget import Exhausted
 from twinpost_server.supervisor.run_directory import RunDirectory
 from twinpost_server.supervisor.supervisor import Companion, Supervisor
 
 STUB = Path(__file__).parent / "stub_worker.py"
 STUB_ENVOY = Path(__file__).parent / "stub_envoy.py"
 DEADLINE_S = 15.0
+
+_Error = TypeVar("_Error", bound=SupervisorError)
 
 
 class Gateway:
@@ -87,11 +91,11 @@ class Gateway:
         """Return the process ids of the workers that live."""
         return [pid for pid in self.pids() if _lives(pid)]
 
-    async def fails_with(self, expected: type[SupervisorError]) -> str:
-        """Wait until the gateway stops by itself and return what it tells the operator."""
+    async def fails_with(self, expected: type[_Error]) -> _Error:
+        """Wait until the gateway stops by itself and return why."""
         with pytest.raises(expected) as failure:
             await self.running
-        return str(failure.value)
+        return failure.value
 
 
 @asynccontextmanager
@@ -163,16 +167,20 @@ async def test_killed_worker_is_started_again_at_once() -> None:
 async def test_crash_loop_gives_up() -> None:
     """A worker that fails as often as allowed ends the gateway, with the reason."""
     async with gateway("dying", restart_limit=3) as started:
-        text = await started.fails_with(CrashLoopError)
-    assert text.startswith("worker 0 exited with code 4: that was failure 3 within 60 s, so it is not started again")
+        error = await started.fails_with(CrashLoopError)
+    assert Exhausted(3, 60) == error.exhausted
+    assert str(error).startswith(
+        "worker 0 exited with code 4: that was failure 3 within 60 s, so it is not started again"
+    )
 
 
 async def test_worker_that_cannot_start_ends_the_gateway_at_once() -> None:
     """What fails before it ever served is a matter of configuration: trying again would only hide it."""
     async with gateway("stillborn", count=2) as started:
-        text = await started.fails_with(StartFailedError)
+        error = await started.fails_with(StartFailedError)
         assert not started.up.is_set()
-    assert " exited with code 3: it never got to work" in text
+    assert 3 == error.ending.returncode
+    assert " exited with code 3: it never got to work" in str(error)
 
 
 async def test_silent_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,8 +196,8 @@ async def test_worker_that_never_serves_is_replaced(monkeypatch: pytest.MonkeyPa
     """A start has a deadline too."""
     monkeypatch.setattr(worker_process, "START_TIMEOUT_S", 1)
     async with gateway("slow", restart_limit=2) as started:
-        text = await started.fails_with(CrashLoopError)
-    assert text.startswith("worker 0 did not serve within 1 s of its start and was killed: that was failure 2")
+        error = await started.fails_with(CrashLoopError)
+    assert str(error).startswith("worker 0 did not serve within 1 s of its start and was killed: that was failure 2")
 
 
 async def test_worker_that_says_it_waits_is_left_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,8 +336,8 @@ async def test_lost_companion_ends_the_gateway() -> None:
         await started.up.wait()
         await until(lambda: psutil.Process(pids[0]).cmdline()[1:2] == ["-c"])  # the trampoline has jumped
         os.kill(pids[0], signal.SIGKILL)
-        text = await started.fails_with(ProcessLostError)
-    assert text.startswith("companion was ended by SIGKILL: nothing works without it")
+        error = await started.fails_with(ProcessLostError)
+    assert str(error).startswith("companion was ended by SIGKILL: nothing works without it")
 
 
 async def _at_once() -> None:

@@ -115,11 +115,11 @@ class Crew:
             await candidate.keeper.retire()
             self._slots.give_back(candidate.slot)
             self._candidate = None
-            raise RollingRestartError(
-                str(error)
-                or f"the new {candidate.keeper.name} did not get requests, or not reach the brokers while another "
+            too_late = (
+                f"the new {candidate.keeper.name} did not get requests, or not reach the brokers while another "
                 f"worker did, within {REPLACEMENT_TIMEOUT_S:g} s"
-            ) from error
+            )
+            raise RollingRestartError(str(error) if isinstance(error, SupervisorError) else too_late) from error
         self._candidate = None
         self._enrol(candidate)
 

@@ -162,15 +162,19 @@ class Keeper:
             self._process = None
 
     def _delay_s(self, ending: Ending, worked_s: float) -> float:
-        """Return how long to wait before the next start; raise where there is to be none."""
+        """Return how long to wait before the next start, in seconds.
+
+        Raises:
+            ProcessLostError: there is to be none.
+        """
         if not self._ever_up and ending.by_itself:
             raise StartFailedError(ending)
         if self._budget is None:
             raise ProcessLostError(ending, self._if_lost)
-        delay_s = self._budget.failed(worked_s=worked_s)
-        if isinstance(delay_s, Exhausted):
-            raise CrashLoopError(ending, delay_s)
-        return delay_s
+        verdict = self._budget.failed(worked_s=worked_s)
+        if isinstance(verdict, Exhausted):
+            raise CrashLoopError(ending, verdict)
+        return verdict
 
     async def _pause(self, delay_s: float) -> None:
         try:

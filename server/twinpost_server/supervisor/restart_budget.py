@@ -1,4 +1,4 @@
-"""How soon, and how often, a failing process is started again."""
+"""The budget of failures that a process may have."""
 
 from __future__ import annotations
 

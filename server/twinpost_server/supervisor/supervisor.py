@@ -210,12 +210,11 @@ class Supervisor:
         # Without an Envoy of ours nobody can tell; the old worker's grace period is what covers the gap.
         return self._front is None or await self._front.may_replace(slot)
 
-    def _do_beside(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _do_beside(self, work: Coroutine[None, None, None]) -> None:
         """Run `work` beside the loop of events; an exception of it becomes an event."""
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._note_done)
-        return task
 
     def _note_done(self, task: asyncio.Task[None]) -> None:
         self._background.discard(task)
