@@ -118,10 +118,11 @@ class MessageLines:
         decoded = self._decoder.decode(line, self._topic)
         if decoded is None:
             failure = self._decoder.explain(line, self._topic)
-            if failure is not None:
-                raise bad_line(failure.message.removesuffix("; nothing was written"))
-            # What the fast decoder doubted, the slow one has found to be in order.
-            decoded = self._decoder.decode(line, self._topic, names_checked=True)
+            if failure is None:
+                # What the fast decoder doubted, the slow one has found to be in order.
+                decoded = self._decoder.decode(line, self._topic, names_checked=True)
+            elif failure.violations:
+                raise bad_line("; ".join(f"{broken.path}: {broken.problem}" for broken in failure.violations))
         if decoded is None or not decoded.single:
             msg = "expected one message on each line, not an array"
             raise bad_line(msg)

@@ -126,7 +126,8 @@ class TestMessageLines:
             (b'{"value": "x", "value": "y"}', "value:"),
             (b'{"value": "x", "topic": "u"}', "topic:"),
             (b'[{"value": "x"}]', "expected one message on each line, not an array"),
-            (b'[{"value": "x"}, {"value": "y"}]', "holds 2 messages"),
+            (b'[{"value": "x"}, {"value": "y"}]', "expected one message on each line, not an array"),
+            (b'{"valu": "x", "kye": "y"}', "valu: unknown field: did you mean 'value'?; "),
             (b"nope", "JSON"),
         ],
     )
