@@ -36,7 +36,7 @@ func main() {
 func run(ctx context.Context) error {
 	conn, err := grpc.NewClient(
 		cmp.Or(os.Getenv("GATEWAY_ADDRESS"), "127.0.0.1:8080"),
-		// For a gateway with TLS: credentials.NewTLS(nil), and requireTLS below.
+		// For a gateway with TLS: credentials.NewTLS(nil), and RequireTransportSecurity below.
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithPerRPCCredentials(basicAuth{
 			user:     cmp.Or(os.Getenv("GATEWAY_USER"), "myuser"),
