@@ -262,7 +262,7 @@ def user_add(  # noqa: PLR0913 - a parameter per option
     The password is asked for. Where standard input is no terminal, it is the first line of that.
     """
     rates = {"records_per_s": records_per_s, "bytes_per_s": bytes_per_s}
-    given = {name: rate for name, rate in rates.items() if rate is not None}
+    given = {unit: rate for unit, rate in rates.items() if rate is not None}
     if keep_password and not (replace and (topics or given)):
         msg = "--keep-password needs --replace, and a --topic or a rate to change"
         raise click.UsageError(msg)

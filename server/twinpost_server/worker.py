@@ -1,4 +1,4 @@
-"""A worker process: the composition root, the only module that constructs.
+"""A worker process: its composition root.
 
 `python -m twinpost_server.worker` reads one line of JSON from standard input (`settings`, `index`, `socket`), serves on
 that unix socket, and tells its supervisor on standard output how it is, one JSON object a line. Standard input stays

@@ -180,7 +180,7 @@ REASONS: Final = MappingProxyType(
         ),
         Reason.BROKER_REFUSED: ReasonRule(
             "The broker refused the record for a reason of its own.",
-            "Read the message: it names Kafka's error code.",
+            "Read the message: it says what the broker refuses.",
         ),
         Reason.BROKER_ERROR: ReasonRule(
             "The broker, or the way to it, failed in a manner the gateway has no better name for.",

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may write."""
+"""A caller whose credentials were accepted."""
 
 from __future__ import annotations
 

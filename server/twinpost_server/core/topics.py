@@ -1,4 +1,4 @@
-"""The grammar of topic names, and of the patterns that grant them."""
+"""The grammar of topic names, patterns included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The producer in use, and its replacement."""
+"""The producer in use, replaced once it fails for good."""
 
 from __future__ import annotations
 
@@ -27,9 +27,6 @@ class ProducerPool:
 
     An idempotent producer whose sequence the broker refuses can never send again (librdkafka's INTRODUCTION.md, 'Fatal
     errors'). What it held comes back as `unknown`; callers who come later meet the new one. Lives on the loop's thread.
-
-    Attributes:
-        replacements: how many producers failed and were replaced.
     """
 
     def __init__(
@@ -44,7 +41,6 @@ class ProducerPool:
         self._on_settled = on_settled
         self._on_trouble = on_trouble
         self._retiring: set[asyncio.Task[None]] = set()
-        self.replacements = 0
         self._closing = False
         self._producer = self._started()
 
@@ -92,7 +88,6 @@ class ProducerPool:
     def _replace(self, failed: Producer) -> None:
         if self._closing or failed is not self._producer:
             return
-        self.replacements += 1
         _log.error("producer failed for good and is replaced", in_flight=failed.in_flight)
         self._producer = self._started()
         task = asyncio.get_running_loop().create_task(self._retire(failed))

@@ -40,9 +40,6 @@ class Producer:
     """Writes deliveries through one librdkafka producer, and tells when that producer is done for.
 
     Every method runs on the loop's thread.
-
-    Attributes:
-        failed: whether the producer met an error that ends it (librdkafka's 'fatal' errors).
     """
 
     def __init__(
@@ -68,7 +65,7 @@ class Producer:
         self._complete: list[Delivery] = []
         self._create_time: set[str] = set()
         self._create_time_since = time.monotonic()
-        self.failed = False
+        self._failed = False
         self._deliveries: set[Delivery] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -212,8 +209,8 @@ class Producer:
         self._on_trouble(error)
 
     def _fail(self) -> None:
-        if not self.failed:
-            self.failed = True
+        if not self._failed:
+            self._failed = True
             self._on_failed(self)
 
 

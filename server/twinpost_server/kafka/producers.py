@@ -1,4 +1,4 @@
-"""The producers of a worker, and which of them a batch goes through.
+"""The choice of the producer that a batch goes through.
 
 A producer that gathers sends few large batches instead of many small ones, which saves the gateway a part of its time
 and the broker most of it; answers come sooner, since nothing waits behind small ones. A lone record, though, would wait

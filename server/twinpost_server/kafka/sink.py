@@ -73,11 +73,6 @@ class KafkaSink:
         self._replica_watch = ReplicaWatch(self._admin)
         self._probing = asyncio.get_running_loop().create_task(self._connectivity.run())
 
-    @property
-    def cluster_state(self) -> ClusterState:
-        """What is known of the cluster."""
-        return self._connectivity.state
-
     async def write(self, batch: RecordBatch, *, deadline: float) -> list[Outcome]:
         """Write `batch`; the contract is `core.ports.RecordSink.write`'s."""
         self._check_cluster()

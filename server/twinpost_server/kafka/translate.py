@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError
 
 from twinpost_server.core.errors import Delivered, Failure, Reason
 
-__all__ = ["FIRST_TRY_S_MAX", "KAFKA_ERRORS", "QUEUE_FULL", "KafkaRule", "failure_from", "refusal_from"]
+__all__ = ["AGEING_S_MAX", "FIRST_TRY_S_MAX", "KAFKA_ERRORS", "QUEUE_FULL", "KafkaRule", "failure_from", "refusal_from"]
 
 FIRST_TRY_S_MAX: Final = 0.035
 """A report within this time of `produce()` is that of the first try: `retry.backoff.ms` is 50, less 20 % jitter
@@ -161,7 +161,7 @@ KAFKA_ERRORS: Final = MappingProxyType(
         KafkaError.PRODUCER_FENCED: KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED),
     }
 )
-"""Every error of Kafka or librdkafka that means more to a caller than that the broker refused the record."""
+"""Every error of Kafka or librdkafka that means more to a caller than that the broker failed."""
 
 
 _PRODUCER_GONE: Final = KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED)

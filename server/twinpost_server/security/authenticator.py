@@ -67,9 +67,6 @@ class OpenDoor:
         """Return ANONYMOUS, whatever came."""
         return ANONYMOUS
 
-    async def reload(self) -> None:
-        """Do nothing: there is no file."""
-
     async def watch(self) -> None:
         """Return at once: there is nothing to watch."""
 
@@ -110,7 +107,7 @@ class Authenticator:
             users_file: the file, read again by `watch`.
             verify_concurrency: how many passwords are hashed at once, each on a thread of its own.
             workers: how many workers share a user's quota.
-            verify: does that, on one of those threads.
+            verify: hashes a password and compares, on one of those threads.
             clock: seconds that only grow.
 
         Raises:

@@ -393,7 +393,6 @@ class TestOpening:
         """With and without credentials, and with wrong ones."""
         door = open_authenticator(AuthSettings(mode="none"), workers=1)
         principals: list[Principal | None] = [await door.authenticate(None), door.cached("Basic x"), door.cached(None)]
-        await door.reload()
         await door.watch()
         door.close()
         assert [ANONYMOUS] * 3 == principals
