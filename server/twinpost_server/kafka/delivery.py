@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, Message
+from confluent_kafka import KafkaError, Message
 
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
 from twinpost_server.core.records import RecordMetadata
 from twinpost_server.kafka.stream_order import StreamOrder
+from twinpost_server.kafka.timestamp_types import TimestampTypes
 from twinpost_server.kafka.translate import failure_from
 
 __all__ = ["NOT_HANDED_OVER", "Delivery"]
@@ -32,6 +34,8 @@ NOT_HANDED_OVER = Failure(
     message="a fault inside the gateway: the record could not be handed to the producer; it was not written",
 )
 
+_NO_RECORDS = RecordBatch((), frozenset(), size_bytes=0, held_bytes=0, partitions_named=False)
+
 
 class Delivery:
     """Collects the delivery reports of one request, and wakes its caller once.
@@ -40,7 +44,7 @@ class Delivery:
     looks before the end sees each record either pending or told.
 
     Attributes:
-        batch: the records.
+        batch: the records, until `drop_records`.
         outcomes: what became of each so far, in request order; pending ones read as deadline exceeded, which is what
             they are the moment anyone reads them before the end.
         pending: how many are not told yet.
@@ -56,6 +60,7 @@ class Delivery:
         "_create_time_topics",
         "_now_ms",
         "_on_complete",
+        "_timestamp_types",
         "batch",
         "failures",
         "fatal",
@@ -73,7 +78,7 @@ class Delivery:
         on_complete: Callable[[Delivery], None],
         *,
         now_ms: int,
-        create_time_topics: set[str],
+        timestamp_types: TimestampTypes,
     ) -> None:
         """Wait for the reports of every record of `batch`.
 
@@ -82,11 +87,12 @@ class Delivery:
             waiter: to be done once all are told.
             on_complete: called then.
             now_ms: the timestamp of records that have none of their own.
-            create_time_topics: topics known to keep records' own timestamps; reports add to them.
+            timestamp_types: what is known of topics' timestamps; reports add to it.
         """
         self._on_complete = on_complete
         self._now_ms = now_ms
-        self._create_time_topics = create_time_topics
+        self._timestamp_types = timestamp_types
+        self._create_time_topics = timestamp_types.create_time
         self.batch = batch
         self.outcomes: list[Outcome] = [_PENDING] * len(batch.records)
         self.pending = len(batch.records)
@@ -110,15 +116,9 @@ class Delivery:
         else:
             record = self.batch.records[index]
             topic = record.topic
-            if topic in self._create_time_topics:
-                # Not what the report tells: a broker that meets a batch again, after its first acknowledgement was
-                # lost, answers as if the topic kept the broker's time, with the latest timestamp of the batch for all
-                # of its records (measured).
-                timestamp = self._now_ms if record.timestamp is None else record.timestamp
-            else:
-                kind, timestamp = message.timestamp()
-                if kind == TIMESTAMP_CREATE_TIME:
-                    self._create_time_topics.add(topic)
+            timestamp = self._now_ms if record.timestamp is None else record.timestamp
+            if topic not in self._create_time_topics:
+                timestamp = self._timestamp_types.timestamp(topic, timestamp, message, time.monotonic())
             # The stubs allow for messages without a place; a report without an error has one.
             self.outcomes[index] = RecordMetadata(topic, message.partition(), offset, timestamp)  # type: ignore[arg-type]
         self.pending -= 1
@@ -144,6 +144,10 @@ class Delivery:
         """Tell the stream, if there is one, that every record is told."""
         if self.order is not None:
             self.order.settled(self.batch.topics, alone=self._alone)
+
+    def drop_records(self) -> None:
+        """Let go of the records, every one of which is acknowledged; only the outcomes are left."""
+        self.batch = _NO_RECORDS
 
     def wake(self) -> None:
         """Let the caller look at `outcomes`; harmless where it has left or has been woken before."""

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
@@ -26,12 +25,10 @@ from twinpost_server.kafka.client_config import ClientConfig
 from twinpost_server.kafka.delivery import NOT_HANDED_OVER, Delivery
 from twinpost_server.kafka.log import client_logger
 from twinpost_server.kafka.report_signal import ReportSignal
+from twinpost_server.kafka.timestamp_types import TimestampTypes
 from twinpost_server.kafka.translate import QUEUE_FULL, refusal_from
 
 __all__ = ["Producer"]
-
-_CREATE_TIME_TTL_S: Final = 60.0
-"""How long a topic that keeps records' own timestamps is taken to go on doing so."""
 
 _log = structlog.get_logger(__name__)
 
@@ -63,8 +60,7 @@ class Producer:
         self._on_failed = on_failed
         self._on_trouble = on_trouble
         self._complete: list[Delivery] = []
-        self._create_time: set[str] = set()
-        self._create_time_since = time.monotonic()
+        self._timestamp_types = TimestampTypes(time.monotonic())
         self._failed = False
         self._deliveries: set[Delivery] = set()
         self._idle = asyncio.Event()
@@ -91,7 +87,7 @@ class Producer:
             self._loop.create_future(),
             self._completed,
             now_ms=now_ms,
-            create_time_topics=self._create_time,
+            timestamp_types=self._timestamp_types,
         )
         self._deliveries.add(delivery)
         self._idle.clear()
@@ -166,10 +162,7 @@ class Producer:
     def _serve_reports(self) -> None:
         """Run the callbacks of the reports that are there, then settle what they completed."""
         self._signal.clear()
-        now = time.monotonic()
-        if now - self._create_time_since > _CREATE_TIME_TTL_S:
-            self._create_time.clear()
-            self._create_time_since = now
+        self._timestamp_types.expire(time.monotonic())
         self._poll()
         if self._complete:
             self._settle()
@@ -190,14 +183,16 @@ class Producer:
 
     def _settle(self) -> None:
         complete, self._complete = self._complete, []
+        fatal = False
         for delivery in complete:
             self._deliveries.discard(delivery)
-            if delivery.fatal:
-                self._fail()
+            fatal = fatal or delivery.fatal
             self._on_settled(delivery)
             delivery.wake()
         if not self._deliveries:
             self._idle.set()
+        if fatal:
+            self._fail()
 
     def _completed(self, delivery: Delivery) -> None:
         self._complete.append(delivery)

@@ -14,6 +14,7 @@ from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Record, RecordMetadata
 from twinpost_server.kafka.delivery import NOT_HANDED_OVER, Delivery
+from twinpost_server.kafka.timestamp_types import TimestampTypes
 
 LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
 NOW_MS: Final = 1_700_000_000_000
@@ -38,7 +39,7 @@ def delivery_of(records: int, completed: Completed) -> Delivery:
     """Return a delivery of so many records for the topic `t`."""
     batch = RecordBatch.checked([Record(b"%d" % number, "t") for number in range(records)], LIMITS)
     waiter = asyncio.get_running_loop().create_future()
-    return Delivery(batch, waiter, completed, now_ms=NOW_MS, create_time_topics=set())
+    return Delivery(batch, waiter, completed, now_ms=NOW_MS, timestamp_types=TimestampTypes(0))
 
 
 def report(partition: int, offset: int, timestamp: int, kind: int = TIMESTAMP_CREATE_TIME) -> Message:
@@ -65,7 +66,7 @@ async def test_timestamp_of_a_repeated_batch_is_what_was_sent() -> None:
     """The broker answers a repeat with one timestamp for all, as if it had set it; the topic keeps our own."""
     batch = RecordBatch.checked([Record(b"", "t"), Record(b"", "t", timestamp=7), Record(b"", "t")], LIMITS)
     waiter = asyncio.get_running_loop().create_future()
-    delivery = Delivery(batch, waiter, Completed(), now_ms=NOW_MS, create_time_topics=set())
+    delivery = Delivery(batch, waiter, Completed(), now_ms=NOW_MS, timestamp_types=TimestampTypes(0))
     delivery.reported(0, None, report(0, 0, NOW_MS))
     for index in (1, 2):
         delivery.reported(index, None, report(0, index, NOW_MS + 9, TIMESTAMP_LOG_APPEND_TIME))
