@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from twinpost_server.core.errors import Delivered, Failure, Reason, RequestFailed
-from twinpost_server.kafka.translate import refusal_from
+from twinpost_server.core.errors import Failure, Reason, RequestFailed
+from twinpost_server.kafka.translate import rule_of
 
 __all__ = ["TopicCatalog"]
 
@@ -174,20 +174,14 @@ _MAY_APPEAR: Final = frozenset(
 
 
 def _lookup_failure(topic: str, error: KafkaError) -> Failure:
-    failure = refusal_from(error)
-    if failure.reason in {Reason.TOPIC_NOT_FOUND, Reason.TOPIC_FORBIDDEN, Reason.BROKER_AUTHENTICATION_FAILED}:
-        message = f"topic {topic}: {failure.message}; nothing was written"
-        return Failure(reason=failure.reason, message=message)
-    if error.code() == KafkaError.LEADER_NOT_AVAILABLE or failure.reason in {
-        Reason.BROKERS_UNAVAILABLE,
-        Reason.DEADLINE_EXCEEDED,
-    }:
-        # Nothing was sent yet, so that even a lost connection leaves no doubt.
+    # Nothing was sent yet, so that even a lost connection leaves no doubt.
+    rule = rule_of(error)
+    if rule.reason in {Reason.BROKERS_UNAVAILABLE, Reason.DEADLINE_EXCEEDED}:
         return Failure(
             reason=Reason.BROKERS_UNAVAILABLE,
             message="the brokers cannot be reached: send again after the delay; nothing was written",
         )
-    return Failure(reason=failure.reason, message=f"topic {topic}: {failure.message}", delivered=Delivered.NO)
+    return Failure(reason=rule.reason, message=f"topic {topic}: {rule.message}; nothing was written")
 
 
 def _bound(entries: OrderedDict[str, Any], entries_max: int) -> None:

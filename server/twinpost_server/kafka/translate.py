@@ -17,7 +17,16 @@ from confluent_kafka import KafkaError
 
 from twinpost_server.core.errors import Delivered, Failure, Reason
 
-__all__ = ["AGEING_S_MAX", "FIRST_TRY_S_MAX", "KAFKA_ERRORS", "QUEUE_FULL", "KafkaRule", "failure_from", "refusal_from"]
+__all__ = [
+    "AGEING_S_MAX",
+    "FIRST_TRY_S_MAX",
+    "KAFKA_ERRORS",
+    "QUEUE_FULL",
+    "KafkaRule",
+    "failure_from",
+    "refusal_from",
+    "rule_of",
+]
 
 FIRST_TRY_S_MAX: Final = 0.035
 """A report within this time of `produce()` is that of the first try: `retry.backoff.ms` is 50, less 20 % jitter
@@ -34,7 +43,7 @@ class KafkaRule(NamedTuple):
     Attributes:
         reason: the reason callers get.
         delivered: what is known of the record; `None` is `no` for as long as `certain_s`, and `unknown` later.
-        message: what was wrong, what was expected, what to do.
+        message: what was wrong, what was expected, what to do; nothing of the record's fate, which depends on more.
         certain_s: how long after `produce()` no earlier try can have been appended.
     """
 
@@ -44,15 +53,13 @@ class KafkaRule(NamedTuple):
     certain_s: float = FIRST_TRY_S_MAX
 
 
-_TIMED_OUT: Final = "no acknowledgement came in time; the record may be in the log"
+_TIMED_OUT: Final = "no acknowledgement came in time"
 _UNREACHABLE: Final = "the brokers cannot be reached"
-_PRODUCER_FAILED: Final = (
-    "the gateway's producer failed and was replaced while it held the record; the record may be in the log"
-)
+_PRODUCER_FAILED: Final = "the gateway's producer failed, and another one takes its place"
 _TOO_LARGE: Final = (
     "the record is larger than the topic takes (max.message.bytes): make it smaller, or have the topic's limit raised"
 )
-_BROKER_BUSY: Final = "the broker could not store the record just now: send it again"
+_BROKER_BUSY: Final = "the broker could not store the record just now"
 _NO_RIGHT: Final = "the gateway itself may not write that topic: tell its operator"
 _NOT_AUTHENTICATED: Final = "the cluster refuses the gateway's own credentials: tell its operator"
 
@@ -121,7 +128,7 @@ KAFKA_ERRORS: Final = MappingProxyType(
             Reason.BROKER_REFUSED, Delivered.NO, "the topic does not take the gateway's compression: tell its operator"
         ),
         KafkaError.INVALID_MSG: KafkaRule(
-            Reason.BROKER_REFUSED, Delivered.NO, "the record was damaged on its way to the broker: send it again"
+            Reason.BROKER_REFUSED, None, "the record was damaged on its way to the broker"
         ),
         KafkaError.KAFKA_STORAGE_ERROR: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
         KafkaError.LEADER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, None, _BROKER_BUSY),
@@ -137,7 +144,7 @@ KAFKA_ERRORS: Final = MappingProxyType(
         KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: KafkaRule(
             Reason.NOT_ENOUGH_REPLICAS,
             Delivered.UNKNOWN,
-            "the record was appended, but fewer replicas than the topic demands have it; it may yet be lost or kept",
+            "the record was appended, but fewer replicas than the topic demands have it: it may yet be lost or kept",
         ),
         KafkaError.REQUEST_TIMED_OUT: KafkaRule(Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN, _TIMED_OUT),
         KafkaError._MSG_TIMED_OUT: KafkaRule(Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN, _TIMED_OUT),
@@ -165,9 +172,7 @@ KAFKA_ERRORS: Final = MappingProxyType(
 
 
 _PRODUCER_GONE: Final = KafkaRule(Reason.PRODUCER_FAILED, Delivered.UNKNOWN, _PRODUCER_FAILED)
-_BROKER_FAILED: Final = KafkaRule(
-    Reason.BROKER_ERROR, Delivered.UNKNOWN, "the broker failed in a manner of its own; the record may be in the log"
-)
+_BROKER_FAILED: Final = KafkaRule(Reason.BROKER_ERROR, Delivered.UNKNOWN, "the broker failed in a manner of its own")
 
 QUEUE_FULL: Final = Failure(
     reason=Reason.OVERLOADED, message="the gateway's queue is full: send again later; this record was not written"
@@ -183,17 +188,21 @@ def failure_from(error: KafkaError, latency_s: float | None) -> Failure:
         error: the report's.
         latency_s: the time from `produce()` to the report, in seconds; `None` where it is not known.
     """
-    rule = KAFKA_ERRORS.get(error.code())
-    if rule is None:
-        rule = _PRODUCER_GONE if error.fatal() else _BROKER_FAILED
+    rule = rule_of(error)
     delivered = rule.delivered
     if delivered is None:
         certain = latency_s is not None and 0 <= latency_s < rule.certain_s
         delivered = Delivered.NO if certain else Delivered.UNKNOWN
-    return Failure(reason=rule.reason, message=rule.message, delivered=delivered)
+    message = rule.message if delivered is Delivered.NO else f"{rule.message}; the record may be in the log"
+    return Failure(reason=rule.reason, message=message, delivered=delivered)
 
 
 def refusal_from(error: KafkaError) -> Failure:
     """Return what `error` of `produce()` itself means: the record was never sent, whatever else is wrong."""
-    failure = failure_from(error, 0.0)
-    return Failure(reason=failure.reason, message=failure.message, delivered=Delivered.NO)
+    rule = rule_of(error)
+    return Failure(reason=rule.reason, message=f"{rule.message}; this record was not written")
+
+
+def rule_of(error: KafkaError) -> KafkaRule:
+    """Return what the table says of `error`."""
+    return KAFKA_ERRORS.get(error.code()) or (_PRODUCER_GONE if error.fatal() else _BROKER_FAILED)

@@ -30,7 +30,6 @@ NEVER_APPENDED = {
     "MSG_SIZE_TOO_LARGE",
     "RECORD_LIST_TOO_LARGE",
     "INVALID_RECORD",
-    "INVALID_MSG",
     "UNKNOWN_TOPIC_OR_PART",
     "UNKNOWN_TOPIC_ID",
     "TOPIC_EXCEPTION",
@@ -44,6 +43,7 @@ NOT_APPENDED_AT_THIS_AGE = {"INVALID_TIMESTAMP", "_INVALID_DIFFERENT_RECORD"}
 """Errors that an earlier try may not have met, of a record that was younger then."""
 
 NOT_APPENDED_THIS_TIME = {
+    "INVALID_MSG",
     "POLICY_VIOLATION",
     "TOPIC_AUTHORIZATION_FAILED",
     "CLUSTER_AUTHORIZATION_FAILED",
@@ -107,6 +107,14 @@ def test_refusal_before_sending_is_always_certain() -> None:
     refusals = {name: refusal_from(error(name)) for name in CODES.values()}
     assert {Delivered.NO} == {refusal.delivered for refusal in refusals.values()}
     assert {name: told(name).reason for name in refusals} == {name: told.reason for name, told in refusals.items()}
+
+
+def test_no_message_contradicts_what_is_known_of_the_record() -> None:
+    """The same error may leave the fate of a record open, or not, depending on when it came."""
+    open_fate = "the record may be in the log"
+    for name in CODES.values():
+        for failure in (told(name), told(name, 100.0), refusal_from(error(name))):
+            assert (failure.delivered is Delivered.UNKNOWN) == (open_fate in failure.message), failure
 
 
 def test_full_queue_is_overload() -> None:
