@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -22,6 +24,10 @@ _SOCKET_TIMEOUT_S: Final = 4.5
 
 _REFUSED_TIMEOUT_S: Final = 2.0
 """How long an answer may take right after every broker has refused to be connected to."""
+
+_PROBES_MAX: Final = 8
+_LOOKS_MAX: Final = 4
+"""Threads for each kind of question, made when needed."""
 
 _EVIDENCE_INTERVAL_S: Final = 0.1
 """How often the client is asked, while an answer is awaited, whether there is hope for one."""
@@ -55,6 +61,10 @@ class ClusterAdmin:
         # The stubs know no callbacks in a configuration; the documentation does.
         own = {"error_cb": self._note, "socket.timeout.ms": int(_SOCKET_TIMEOUT_S * 1000)}
         self._client = AdminClient(dict(config) | own, logger=client_logger())  # type: ignore[arg-type]
+        # Brokers that hang keep every thread that asks them for seconds. So the probe, which tells that they do, has
+        # threads of its own, enough for the questions that are still under way after it gave up on them.
+        self._probes = ThreadPoolExecutor(_PROBES_MAX, thread_name_prefix="kafka-probe")
+        self._looks = ThreadPoolExecutor(_LOOKS_MAX, thread_name_prefix="kafka-replicas")
         self._errors: list[KafkaError] = []
         self._refused = False
 
@@ -66,7 +76,7 @@ class ClusterAdmin:
         """
         # Once only: a cluster that has come back slow would never get to answer.
         timeout_s, self._refused = (_REFUSED_TIMEOUT_S if self._refused else _TIMEOUT_S), False
-        answer = asyncio.create_task(self._described(_NO_TOPIC, timeout_s))
+        answer = asyncio.create_task(self._described(_NO_TOPIC, timeout_s, self._probes))
         while not (await asyncio.wait((answer,), timeout=_EVIDENCE_INTERVAL_S))[0]:
             self._client.poll(0)
             hopeless = next((error for error in self._errors if error.code() in _HOPELESS), None)
@@ -84,7 +94,7 @@ class ClusterAdmin:
             KafkaException: no answer within five seconds, or the gateway may not describe the topic's configuration.
         """
         # In this order: the metadata tells the client which broker to ask for the configuration.
-        described = await self._described(topic, _TIMEOUT_S)
+        described = await self._described(topic, _TIMEOUT_S, self._looks)
         if described.error is not None:
             raise KafkaException(described.error)
         partitions = described.partitions
@@ -92,7 +102,7 @@ class ClusterAdmin:
         return TopicReplicas(
             {number: len(partition.isrs) for number, partition in partitions.items()},
             # Since Kafka 4, a topic with fewer replicas than that demands only as many as it has (measured).
-            min(in_sync_min, *(len(partition.replicas) for partition in partitions.values())),
+            min((in_sync_min, *(len(partition.replicas) for partition in partitions.values()))),
         )
 
     async def batch_bytes_max(self, topic: str) -> int | None:
@@ -102,6 +112,11 @@ class ClusterAdmin:
             KafkaException: no answer within five seconds, or the gateway may not describe the topic's configuration.
         """
         return await self._configured(topic, _BATCH_BYTES_MAX)
+
+    def close(self) -> None:
+        """Ask nothing more; questions under way are not waited for."""
+        for threads in (self._probes, self._looks):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def take_errors(self) -> list[KafkaError]:
         """Return what the client complained of since the last call.
@@ -122,9 +137,11 @@ class ClusterAdmin:
         entry = (await admin_answer(answer)).get(name)
         return None if entry is None else int(entry.value)
 
-    async def _described(self, topic: str, timeout_s: float) -> TopicMetadata:
-        # `list_topics` blocks, and so runs on a thread of the loop's executor.
-        metadata = await asyncio.to_thread(self._client.list_topics, topic, timeout_s)
+    async def _described(self, topic: str, timeout_s: float, threads: Executor) -> TopicMetadata:
+        # `list_topics` blocks, and so runs on a thread.
+        metadata = await asyncio.get_running_loop().run_in_executor(
+            threads, partial(self._client.list_topics, topic, timeout_s)
+        )
         return metadata.topics[topic]
 
 
