@@ -75,13 +75,19 @@ class Suspects:
     def rounds(self) -> Iterator[tuple[RecordBatch, Sequence[int]]]:
         """Yield the records to try again, in request order, a few at a time; `told` must follow each time.
 
-        Ends early once so many were guilty that the request itself, and not its neighbours, is what is wrong.
+        Ends early once so many were guilty that the request itself, and not its neighbours, is what is wrong, and where
+        the fate of one that was tried is open.
         """
         for start in range(0, len(self._indexes), _ROUND_MAX):
             indexes = self._indexes[start : start + _ROUND_MAX]
             yield self._batch.part(indexes), indexes
-            tried = self._indexes[: start + _ROUND_MAX]
-            if sum(isinstance(self.outcomes[index], Failure) for index in tried) >= _GUILTY_MAX:
+            failed = [
+                outcome
+                for index in self._indexes[: start + _ROUND_MAX]
+                if isinstance(outcome := self.outcomes[index], Failure)
+            ]
+            # One whose fate is open may be appended yet, behind what would be tried next.
+            if len(failed) >= _GUILTY_MAX or any(failure.delivered is not Delivered.NO for failure in failed):
                 return
 
     def told(self, indexes: Sequence[int], outcomes: Sequence[Outcome]) -> None:

@@ -127,6 +127,17 @@ def test_guilty_request_is_not_tried_to_its_end() -> None:
     assert [BAD_TIME] * len(rounds[0]) + [NEIGHBOUR] * (200 - len(rounds[0])) == found.outcomes
 
 
+def test_nothing_is_tried_behind_a_record_whose_fate_is_open() -> None:
+    """It may be appended yet; what was not tried keeps its certain refusal."""
+    found = suspects("a" * 200, [NEIGHBOUR] * 200)
+    rounds = []
+    for _, indexes in found.rounds():
+        rounds.append(indexes)
+        found.told(indexes, [OPEN if index == 5 else STORED for index in indexes])
+    assert 1 == len(rounds)
+    assert [NEIGHBOUR] * (200 - len(rounds[0])) == found.outcomes[len(rounds[0]) :]
+
+
 def test_few_guilty_records_do_not_end_the_search() -> None:
     """Their innocent neighbours are stored, wherever they stand."""
     found = suspects("a" * 100, [NEIGHBOUR] * 100)
