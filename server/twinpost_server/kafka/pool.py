@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.kafka.client_config import ClientConfig
@@ -18,6 +18,9 @@ __all__ = ["ProducerPool"]
 
 _RETIRE_TIMEOUT_S: Final = 10.0
 """How long a failed producer may take to give up what it holds, once purged."""
+
+_REPLACE_RETRY_S: Final = 1.0
+"""How long to wait where a replacement could not be made."""
 
 _log = structlog.get_logger(__name__)
 
@@ -88,8 +91,14 @@ class ProducerPool:
     def _replace(self, failed: Producer) -> None:
         if self._closing or failed is not self._producer:
             return
+        try:
+            self._producer = self._started()
+        except (KafkaException, OSError) as error:
+            # No descriptors, or no threads, for another one just now. The failed one refuses what comes, and says so.
+            _log.error("producer failed for good and cannot be replaced yet", error=str(error))
+            asyncio.get_running_loop().call_later(_REPLACE_RETRY_S, self._replace, failed)
+            return
         _log.error("producer failed for good and is replaced", in_flight=failed.in_flight)
-        self._producer = self._started()
         task = asyncio.get_running_loop().create_task(self._retire(failed))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
