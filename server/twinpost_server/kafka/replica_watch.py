@@ -92,6 +92,9 @@ class ReplicaWatch:
                 await asyncio.sleep(_CHECK_INTERVAL_S)
         except KafkaException as exception:
             _log.debug("topic could not be looked at", topic=topic, code=exception.args[0].name())
-        if self._short.pop(topic, None) is not None:
-            self._whole.pop(topic, None)
-            _log.info("topic has its in-sync replicas again", topic=topic)
+        except Exception:  # noqa: BLE001 - whatever it was, nothing may be refused on what nobody watches any more
+            _log.exception("topic could not be looked at", topic=topic)
+        finally:
+            if self._short.pop(topic, None) is not None:
+                self._whole.pop(topic, None)
+                _log.info("topic is no longer taken to lack in-sync replicas", topic=topic)
