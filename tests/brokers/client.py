@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from tests.brokers.waiting import wait_for
@@ -58,6 +58,15 @@ class ClusterClient:
         created: Future[None] = self.admin.create_topics([topic])[name]
         created.result(_CALL_TIMEOUT_S)
         wait_for(lambda: len(self.leaders(name)) == partitions, f"leaders of {name}", timeout_s=_CALL_TIMEOUT_S)
+
+    def configure_topic(self, name: str, config: Mapping[str, str]) -> None:
+        """Alter the settings of the topic `name` that `config` names."""
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+        altered: Future[None] = self.admin.incremental_alter_configs([resource])[resource]
+        altered.result(_CALL_TIMEOUT_S)
 
     def delete_topic(self, name: str) -> None:
         """Delete the topic `name`."""

@@ -1,4 +1,4 @@
-"""A stream whose steps go through more than one producer."""
+"""A stream whose topics differ in how much they take at once."""
 
 from __future__ import annotations
 
@@ -41,3 +41,28 @@ async def test_steps_with_a_topic_that_takes_little_do_not_overtake(apache_kafka
     assert [b"%d" % number for number in range(6)] == [
         record.value for record in read_topic(apache_kafka.bootstrap_servers, LARGE)
     ]
+
+
+async def test_topic_that_comes_to_take_less_is_noticed(apache_kafka: ApacheKafka) -> None:
+    """Small records of a stream are not refused for ever for being gathered."""
+    topic = "shrinking"
+    apache_kafka.create_topic(topic, partitions=1)
+    kafka = KafkaSettings(bootstrap_servers=apache_kafka.bootstrap_servers, linger_ms=20)
+    sink = KafkaSink(kafka, LimitSettings(), TimeoutSettings())
+    stream = sink.open_stream()
+    deadline = asyncio.get_running_loop().time() + 20
+
+    async def burst() -> list[Outcome]:
+        step = RecordBatch.checked([Record(b"x" * 1000, topic)], LIMITS)
+        pending = [await stream.enqueue(step, deadline=deadline) for _ in range(50)]
+        return [outcome for step in pending for outcome in await step.outcomes()]
+
+    try:
+        assert {RecordMetadata} == set(map(type, await burst()))
+        await asyncio.to_thread(apache_kafka.client.configure_topic, topic, {"max.message.bytes": "10000"})
+        assert {RecordMetadata} != set(map(type, await burst()))
+        async with asyncio.timeout(10):
+            while {RecordMetadata} != set(map(type, await burst())):
+                pass
+    finally:
+        await sink.close(timeout_s=5)

@@ -67,7 +67,7 @@ class KafkaSink:
         )
         self._catalog = TopicCatalog(self._look_up, lookup_timeout_s=kafka.topic_lookup_timeout_s)
         self._on_cluster_change = on_cluster_change
-        self._learning: set[asyncio.Task[None]] = set()
+        self._learning: dict[str, asyncio.Task[None]] = {}
         self._admin = ClusterAdmin(connection_config(kafka))
         self._connectivity = Connectivity(self._admin, on_change=self._cluster_changed)
         self._replica_watch = ReplicaWatch(self._admin)
@@ -96,8 +96,9 @@ class KafkaSink:
         """
         self._probing.cancel()
         self._replica_watch.close()
-        for learning in self._learning:
+        for learning in self._learning.values():
             learning.cancel()
+        self._admin.close()
         return await self._producers.close(timeout_s=timeout_s)
 
     async def wait_for_room(self, batch: RecordBatch, deadline: float) -> None:
@@ -152,7 +153,8 @@ class KafkaSink:
             settled_topics: topics whose records must not be tried again, since later ones may be stored.
         """
         outcomes = self._explained(delivery)
-        if delivery.pending:
+        # Where nothing failed the acknowledgements came after all, while a stream waited for its turn.
+        if delivery.pending or not delivery.failures:
             return outcomes
         suspects = Suspects(delivery.batch, outcomes, settled_topics)
         loop = asyncio.get_running_loop()
@@ -182,11 +184,15 @@ class KafkaSink:
 
     async def _look_up(self, topic: str, timeout_s: float) -> int:
         partitions = await self._producers.lookup(topic, timeout_s)
-        learning = asyncio.get_running_loop().create_task(self._learn_size(topic))
-        self._learning.add(learning)
-        learning.add_done_callback(self._learning.discard)
-        await asyncio.wait((learning,), timeout=_LEARNING_TIMEOUT_S)
+        await asyncio.wait((self._learn(topic),), timeout=_LEARNING_TIMEOUT_S)
         return partitions
+
+    def _learn(self, topic: str) -> asyncio.Task[None]:
+        learning = self._learning.get(topic)
+        if learning is None:
+            learning = self._learning[topic] = asyncio.get_running_loop().create_task(self._learn_size(topic))
+            learning.add_done_callback(lambda _: self._learning.pop(topic, None))
+        return learning
 
     async def _learn_size(self, topic: str) -> None:
         """Find out how much `topic` takes at once."""
@@ -231,6 +237,8 @@ class KafkaSink:
 
     def _explained(self, delivery: Delivery) -> list[Outcome]:
         """Return the outcomes, those that ran out of time named by their cause where it is known."""
+        if not delivery.failures and not delivery.pending:
+            return delivery.outcomes  # of records that are dropped
         # Copied, since reports may still come in while the answer is made.
         return [
             self._cause(record.topic, outcome) if isinstance(outcome, Failure) else outcome
@@ -253,13 +261,22 @@ class KafkaSink:
             # Else the delivery would be kept, with its records, until the timer ran out.
             delivery.timer.cancel()
         delivery.leave_order()
-        self.budget.release(len(delivery.batch.records), delivery.batch.held_bytes)
+        batch = delivery.batch
+        self.budget.release(len(batch.records), batch.held_bytes)
         if not delivery.failures:
-            self._connectivity.confirm()
+            if not delivery.pending:
+                self._connectivity.confirm()
+                # The answer may have to wait, behind that of an earlier step or for a caller who does not read.
+                delivery.drop_records()
             return
-        for outcome, record in zip(delivery.outcomes, delivery.batch.records, strict=True):
-            if outcome.__class__ is Failure and outcome.reason in _TOPIC_CHANGED:
+        for outcome, record in zip(delivery.outcomes, batch.records, strict=True):
+            if outcome.__class__ is not Failure:
+                continue
+            if outcome.reason in _TOPIC_CHANGED:
                 self._catalog.forget(record.topic)
+            elif outcome.reason is Reason.RECORD_TOO_LARGE and not self._producers.sends_alone(batch):
+                # Gathered with others: the topic may have come to take less than it did.
+                self._learn(record.topic)
 
     def _troubled(self, _error: KafkaError) -> None:
         self._connectivity.suspect()

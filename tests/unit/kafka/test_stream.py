@@ -13,6 +13,7 @@ from twinpost_server.kafka.delivery import Delivery
 from twinpost_server.kafka.sink import KafkaSink
 from twinpost_server.kafka.stream import KafkaStream
 from twinpost_server.kafka.stream_order import StreamOrder
+from twinpost_server.kafka.timestamp_types import TimestampTypes
 
 LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
 REFUSED = Failure(reason=Reason.RECORD_TOO_LARGE, message="too large", delivered=Delivered.NO)
@@ -45,7 +46,7 @@ class Sink:
         assert isinstance(order, StreamOrder)
         self._note("hand over", batch.topics)
         waiter = asyncio.get_running_loop().create_future()
-        return Delivery(batch, waiter, lambda _: None, now_ms=1, create_time_topics=set())
+        return Delivery(batch, waiter, lambda _: None, now_ms=1, timestamp_types=TimestampTypes(0))
 
     async def resolve(self, _delivery: Delivery, _deadline: float, settled_topics: frozenset[str]) -> list[Outcome]:
         """Try again what may be tried."""
