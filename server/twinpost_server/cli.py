@@ -1,6 +1,7 @@
 """The command line: what the commands and their flags are called, and nothing of what they do.
 
-A command imports what it runs when it runs it, so that `--help` and `user` need not wait for the Kafka client.
+A command imports what it runs when it runs it, so that `--help` and `user` need not wait for the Kafka client, nor
+`produce`, which scripts may call for every value, for what reads settings.
 """
 
 from __future__ import annotations
@@ -9,21 +10,21 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
-import tomlkit
 from rich.console import Console
 
 from twinpost_server import __version__
 from twinpost_server.config.faults import ConfigError
-from twinpost_server.config.settings import Settings
-from twinpost_server.config.sources import load
 from twinpost_server.console import show_error, show_faults, show_notice, show_users
 from twinpost_server.core.topics import TopicPattern
 from twinpost_server.security.passwords import hash_password, password_problem
 from twinpost_server.security.users import name_problem, read_users, require_users
 from twinpost_server.security.users_editor import EditError, put_user, remove_user, require_absent
+
+if TYPE_CHECKING:
+    from twinpost_server.config.settings import Settings
 
 __all__ = ["main"]
 
@@ -297,6 +298,8 @@ def check_config(config: Path | None, **flags: object) -> None:
     Takes what `serve` takes. The output is TOML; secrets are not among the settings, only files that hold them.
     """
     settings = _settings(config, flags)
+    import tomlkit  # noqa: PLC0415 - see the module's docstring
+
     click.echo(tomlkit.dumps(settings.model_dump(mode="json", exclude_none=True)), nl=False)
 
 
@@ -314,6 +317,8 @@ def print_envoy_config(config: Path | None, **flags: object) -> None:
 
 
 def _settings(config: Path | None, flags: Mapping[str, object]) -> Settings:
+    from twinpost_server.config.sources import load  # noqa: PLC0415 - see the module's docstring
+
     settings = load(config, os.environ, {f"--{name.replace('_', '-')}": value for name, value in flags.items()})
     if settings.auth.users_file is not None:
         require_users(settings.auth.users_file)
