@@ -78,11 +78,6 @@ class ClusterClient:
         described = self.admin.list_topics(topic, timeout=_CALL_TIMEOUT_S).topics[topic]
         return {number: partition.leader for number, partition in described.partitions.items() if partition.leader >= 0}
 
-    def in_sync_replicas(self, topic: str, partition: int) -> set[int]:
-        """Return the ids of the brokers that hold all of `partition`."""
-        described = self.admin.list_topics(topic, timeout=_CALL_TIMEOUT_S).topics[topic]
-        return set(described.partitions[partition].isrs)
-
     def _brokers_answering(self) -> int:
         # Not by DescribeCluster: asked while brokers start, librdkafka's admin requests may abort the process, when one
         # runs out of time just as a broker comes up (its issue 4605).

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "twinpost",
-    max_examples=150,
+    max_examples=100,
     # A busy machine must not fail a test, and no test leaves a file.
     deadline=None,
     database=None,
