@@ -132,7 +132,9 @@ KAFKA_ERRORS: Final = MappingProxyType(
         ),
         KafkaError.KAFKA_STORAGE_ERROR: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
         KafkaError.LEADER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, None, _BROKER_BUSY),
-        KafkaError.NOT_LEADER_FOR_PARTITION: KafkaRule(Reason.BROKERS_UNAVAILABLE, None, _BROKER_BUSY),
+        # A broker that loses its leadership says so of what it appended and waits for other replicas to have, too
+        # (`DelayedProduce` in Kafka's sources).
+        KafkaError.NOT_LEADER_FOR_PARTITION: KafkaRule(Reason.BROKERS_UNAVAILABLE, Delivered.UNKNOWN, _BROKER_BUSY),
         KafkaError.BROKER_NOT_AVAILABLE: KafkaRule(Reason.BROKERS_UNAVAILABLE, None, _UNREACHABLE),
         # Sent, and not known.
         # The broker looks at the replicas before it looks whether a batch is a repeated one.
