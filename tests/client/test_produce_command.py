@@ -470,6 +470,18 @@ class TestInterruption:
             assert 1 == process.wait(30)
         assert [b"a", b"b"] == fake.values
 
+    def test_what_was_read_is_waited_for_at_the_end_of_the_input(
+        self, fake: FakeGateway, slow: threading.Event, tmp_path: Path
+    ) -> None:
+        """That there is no more to read makes no difference."""
+        (tmp_path / "input").write_bytes(b"a\nb\n")
+        with started(fake, "--file", tmp_path / "input", stdin=b"") as process:
+            self.interrupt(process, fake, signal.SIGINT)
+            slow.set()
+            assert process.stderr is not None
+            assert b"2 acknowledged (" in process.stderr.read()
+        assert [b"a", b"b"] == fake.values
+
     def test_second_one_gives_that_up(self, fake: FakeGateway, slow: threading.Event) -> None:
         """For those who know what they do; it is told what is known."""
         with started(fake, stdin=b"a\nb\n") as process:

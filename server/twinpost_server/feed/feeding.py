@@ -39,6 +39,8 @@ _FAILURES_SHOWN_MAX: Final = 5
 _PATIENCE_S: Final = 0.2
 """How long the main thread waits for the publisher before it looks at what has come back."""
 
+_WISHES_TO_GIVE_UP: Final = 2
+
 _LAST_PATIENCE_S: Final = 5.0
 """How long what is under way is waited for once it is known that no more can be written."""
 
@@ -87,13 +89,16 @@ class Feeding:
         publisher = Publisher(
             plan.address.target, user=plan.user, password=plan.password, tls=plan.address.tls, options=options
         )
+        patience_s = math.inf
         with self._signals.heard():
             try:
                 self._read(source, publisher)
+                if self._stopped:
+                    patience_s = _LAST_PATIENCE_S
             except StopAsked:
-                self._stop("stopping: what was read is waited for; once more, and that is given up")
+                self._stopped = True
             finally:
-                self._finish(publisher)
+                self._finish(publisher, patience_s)
 
     def _read(self, source: Source, publisher: Publisher) -> None:
         checkpoint = self._checkpoint
@@ -141,13 +146,18 @@ class Feeding:
                 future.add_done_callback(lambda done: self._told.put((line, done)))
                 return
 
-    def _finish(self, publisher: Publisher) -> None:
-        """Wait for what is under way: to its end, or for a moment where it is known that it would be in vain."""
-        wishes = self._signals.wishes
-        patience_s = _LAST_PATIENCE_S if self._stopped and not wishes else math.inf
+    def _finish(self, publisher: Publisher, patience_s: float) -> None:
+        """Wait for what is under way: to its end, or for a moment where it is known that it would be in vain.
+
+        Whether the input has ended or not, the first wish to stop waits, too; the second one does not.
+        """
         deadline = time.monotonic() + patience_s
+        is_told = patience_s < math.inf
         try:
-            while time.monotonic() < deadline and self._signals.wishes <= wishes:
+            while time.monotonic() < deadline and self._signals.wishes < _WISHES_TO_GIVE_UP:
+                if self._signals.wishes and not is_told:
+                    is_told = True
+                    show_error(self._console, "stopping: what was read is waited for; once more, and that is given up")
                 try:
                     publisher.flush(_PATIENCE_S)
                     break
@@ -155,7 +165,7 @@ class Feeding:
                     self._note_told()
                     self._meter.show_now()
         finally:
-            publisher.close(0 if self._signals.wishes > wishes else _LAST_PATIENCE_S)
+            publisher.close(0 if self._signals.wishes >= _WISHES_TO_GIVE_UP else _LAST_PATIENCE_S)
             self._note_told()
 
     def _note_told(self) -> None:
