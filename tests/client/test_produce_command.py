@@ -205,6 +205,38 @@ def test_standard_input_that_is_closed_ends_with_2() -> None:
     assert 1 == len(ran.stderr.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (("--failed", "input"), b"standard input and --failed are the same file"),
+        (("--file", "input", "--failed", "link"), b"--file and --failed are the same file"),
+        (("--file", "input", "--failed", "failed", "--resume", "link"), b"--file and --resume are the same file"),
+        (("--failed", "failed", "--resume", "failed"), b"--failed and --resume are the same file"),
+    ],
+)
+def test_file_that_is_given_twice_ends_with_2(
+    fake: FakeGateway, tmp_path: Path, flags: Sequence[str], problem: bytes
+) -> None:
+    """Whatever it is called; nothing is sent, and nothing added to it."""
+    (tmp_path / "input").write_bytes(b"a\n")
+    (tmp_path / "link").symlink_to("input")
+    with (tmp_path / "input").open("rb") as stdin:
+        ran = subprocess.run(
+            [sys.executable, "-m", "twinpost_server", "produce", "t", *url(fake), *flags],
+            stdin=stdin,
+            capture_output=True,
+            env=environment(),
+            timeout=TIMEOUT_S,
+            check=False,
+            cwd=tmp_path,
+        )
+    assert (2, b"") == (ran.returncode, ran.stdout)
+    assert problem in ran.stderr
+    assert 1 == len(ran.stderr.splitlines())
+    assert [] == fake.values
+    assert b"a\n" == (tmp_path / "input").read_bytes()
+
+
 def test_value_that_no_record_can_have_fails(fake: FakeGateway) -> None:
     """As the same line of an input does."""
     ran = produce("t", '{"value": "x", "partition": 3000000000}', "--format", "messages", *url(fake))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 from contextlib import ExitStack
 from typing import Final
 
@@ -72,6 +75,7 @@ def _many(plan: Plan, console: Console) -> int:
     with ExitStack() as stack:
         source = stack.enter_context(Source.opened(plan.input))
         report = stack.enter_context(FailureReport.opened(plan.failed)) if plan.failed is not None else None
+        _check_apart(plan)
         checkpoint = (
             stack.enter_context(Checkpoint.opened(plan.resume, plan.topic)) if plan.resume is not None else None
         )
@@ -80,3 +84,25 @@ def _many(plan: Plan, console: Console) -> int:
         feeding.feed(source)
     meter.conclude()
     return _ALL_DONE if feeding.all_acknowledged else _NOT_ALL_DONE
+
+
+def _check_apart(plan: Plan) -> None:
+    """Refuse a file that is given twice, as far as they exist: the report would be read as lines, or overwritten.
+
+    Raises:
+        FeedError: one is.
+    """
+    source = ("standard input", sys.stdin.fileno()) if plan.input is None else ("--file", plan.input)
+    names: dict[tuple[int, int], str] = {}
+    for name, file in (source, ("--failed", plan.failed), ("--resume", plan.resume)):
+        try:
+            status = None if file is None else os.stat(file)  # noqa: PTH116 - a path has no descriptor
+        except FileNotFoundError:
+            continue
+        # What is no file, such as a terminal, keeps what is read and what is written apart.
+        if status is None or not stat.S_ISREG(status.st_mode):
+            continue
+        other = names.setdefault((status.st_dev, status.st_ino), name)
+        if other != name:
+            msg = f"{other} and {name} are the same file: name another one with {name}"
+            raise FeedError(msg)
