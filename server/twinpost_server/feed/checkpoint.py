@@ -2,8 +2,8 @@
 
 The file is a journal: a head, which says of which topic and input it tells and how many lines are settled from the
 first one on, and then one line for each time that more were settled: `[7,[9,12]]` are the lines 7 and 9 to 12. It is
-written with one system call each time, which outlives the process, however that ends. A line that is not whole, as
-after a loss of power, ends it; what it would have said is then settled once more.
+written there and then, which outlives the process, however that ends. A line that is not whole, as after a loss of
+power, ends it; what it would have said is then settled once more.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,9 +47,11 @@ class Checkpoint:
         self._first_line: str | None = None
         self.lines = 0
         self._beyond: set[int] = set()
+        # What is settled, and could not be written yet.
+        self._unwritten: list[int] = []
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            self._lock()
+            self._lock(self._descriptor)
             content = path.read_bytes()
         except OSError as error:
             msg = f"{path} cannot be used for --resume: {error.strerror}"
@@ -97,13 +101,15 @@ class Checkpoint:
         Raises:
             OSError: it cannot be written.
         """
-        settled = sorted(numbers)
-        if not settled:
+        self._unwritten += numbers
+        if not self._unwritten:
             return
-        self._note(settled)
-        entry = _encoded(settled)
-        os.pwrite(self._descriptor, entry, self._size)
+        self._unwritten.sort()
+        self._note(self._unwritten)
+        entry = _encoded(self._unwritten)
+        _write(self._descriptor, entry, self._size)
         self._size += len(entry)
+        self._unwritten.clear()
         if self._size > _JOURNAL_BYTES_MAX:
             self._rewrite()
 
@@ -144,21 +150,38 @@ class Checkpoint:
         content = json.dumps(head).encode() + b"\n"
         if self._beyond:
             content += _encoded(sorted(self._beyond))
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        replaced = self._descriptor
-        self._descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        self._lock()
-        os.pwrite(self._descriptor, content, 0)
-        fresh.replace(self._path)
-        os.close(replaced)
+        # Under a name that nobody has; what may have been there is not ours.
+        descriptor, name = tempfile.mkstemp(prefix=f"{self._path.name}.", dir=self._path.parent)
+        fresh = Path(name)
+        try:
+            self._lock(descriptor)
+            os.fchmod(descriptor, stat.S_IMODE(os.fstat(self._descriptor).st_mode))
+            _write(descriptor, content, 0)
+            # Else a loss of power may leave the new name without the content, and the old file gone.
+            os.fsync(descriptor)
+            fresh.replace(self._path)
+        except BaseException:
+            os.close(descriptor)
+            fresh.unlink(missing_ok=True)
+            raise
+        os.close(self._descriptor)
+        self._descriptor = descriptor
         self._size = len(content)
 
-    def _lock(self) -> None:
+    def _lock(self, descriptor: int) -> None:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             msg = f"{self._path} is in use: another `twinpost produce` is at work with it"
             raise FeedError(msg) from None
+
+
+def _write(descriptor: int, content: bytes, offset: int) -> None:
+    """Write all of `content`: a disk that is nearly full takes a part of it, and says so only the next time."""
+    while content:
+        written = os.pwrite(descriptor, content, offset)
+        content = content[written:]
+        offset += written
 
 
 def _encoded(numbers: Sequence[int]) -> bytes:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,76 @@ def test_file_is_written_anew_before_it_grows_large(path: Path, monkeypatch: pyt
         checkpoint.settle([1])
     assert list(range(1, 1001)) == settled(path, 1001)
     assert [path] == list(path.parent.iterdir())
+
+
+def test_file_that_is_written_anew_keeps_its_mode(path: Path) -> None:
+    """Who may read it was decided before."""
+    path.touch(0o640)
+    settled(path, 1)
+    assert 0o640 == path.stat().st_mode & 0o777
+
+
+def test_other_files_are_left_alone(path: Path) -> None:
+    """Whatever they are called."""
+    other = path.with_name("state.new")
+    other.write_bytes(b"mine")
+    settled(path, 1)
+    assert b"mine" == other.read_bytes()
+
+
+class TestFullDisk:
+    """Writes that fail, or take a part of what they are given."""
+
+    @pytest.fixture
+    def room(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+        """How many bytes each of the next writes takes; one that takes none fails. Then all take everything."""
+        room: list[int] = []
+        pwrite = os.pwrite
+
+        def narrow(descriptor: int, content: bytes, offset: int) -> int:
+            taken = room.pop(0) if room else len(content)
+            if not taken:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return pwrite(descriptor, content[:taken], offset)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", narrow)
+            yield room
+
+    def test_write_goes_on_where_it_was_cut_short(self, path: Path, room: list[int]) -> None:
+        """The head, and what follows."""
+        with Checkpoint.opened(path, "t") as checkpoint:
+            room[:] = [3, 5]
+            checkpoint.begin(b"first")
+            room[:] = [1, 2]
+            checkpoint.settle([1, 2])
+        assert [1, 2] == settled(path, 3)
+
+    def test_what_could_not_be_written_is_written_with_the_next(self, path: Path, room: list[int]) -> None:
+        """It is settled all the same."""
+        with Checkpoint.opened(path, "t") as checkpoint:
+            checkpoint.begin(b"first")
+            room[:] = [2, 0]
+            with pytest.raises(OSError, match="No space left"):
+                checkpoint.settle([1, 2])
+            checkpoint.settle([3])
+        assert [1, 2, 3] == settled(path, 5)
+
+    def test_file_that_cannot_be_written_anew_stays_as_it_was(
+        self, path: Path, room: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And in use; nothing else is left behind."""
+        with Checkpoint.opened(path, "t") as checkpoint:
+            checkpoint.begin(b"first")
+            monkeypatch.setattr(module, "_JOURNAL_BYTES_MAX", 1)
+            room[:] = [1000, 10, 0]
+            with pytest.raises(OSError, match="No space left"):
+                checkpoint.settle([1, 2])
+            assert [path] == list(path.parent.iterdir())
+            with pytest.raises(FeedError, match="is in use"), Checkpoint.opened(path, "t"):
+                pass
+            checkpoint.settle([3])
+        assert [1, 2, 3] == settled(path, 5)
 
 
 @pytest.mark.parametrize("torn", [b"[[3,", b"[3", b"\0\0\0\0", b"nope", b"{}", b'["a"]', b"[[1,2,3]]"])
