@@ -444,13 +444,27 @@ class TestResume:
         assert [2, 4] == sorted(line for line, _, _ in report(failed))
         assert [b"a", b"c", b"e"] == sorted(fake.values)
 
-    def test_other_input_is_refused(self, fake: FakeGateway, files: tuple[str | Path, ...], tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("other", "problem"),
+        [
+            (b'{"id": "other"}\n', b"whose first line is not this one's"),
+            (
+                b"".join(b'{"id": %d}\n' % (number * number) for number in range(3000)),
+                b"first 2000 lines are not these",
+            ),
+            (b'{"id": 0}\n', b"an input of 2000 lines or more, not 1"),
+        ],
+    )
+    def test_other_input_is_refused(
+        self, fake: FakeGateway, files: tuple[str | Path, ...], tmp_path: Path, other: bytes, problem: bytes
+    ) -> None:
         """Its lines would be passed over."""
         assert 0 == produce("t", *url(fake), *files).returncode
-        (tmp_path / "input").write_bytes(b'{"id": "other"}\n')
+        (tmp_path / "input").write_bytes(other)
         ran = produce("t", *url(fake), *files)
         assert 2 == ran.returncode
-        assert b"tells of another input" in ran.stderr
+        assert problem in ran.stderr
+        assert 2000 == len(fake.values)
 
 
 def _settled(state: Path) -> int:
@@ -460,7 +474,7 @@ def _settled(state: Path) -> int:
     head, *entries = state.read_bytes().splitlines()
     count = int(json.loads(head)["lines"])
     for entry in entries:
-        for part in json.loads(entry):
+        for part in json.loads(entry)[0]:
             count += 1 if isinstance(part, int) else part[1] - part[0] + 1
     return count
 

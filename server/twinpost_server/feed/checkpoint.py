@@ -1,7 +1,8 @@
 """How far an input is settled, kept in a file from one run to the next.
 
 The file is a journal: a head, which says of which topic and input it tells and how many lines are settled from the
-first one on, and then one line for each time that more were settled: `[7,[9,12]]` are the lines 7 and 9 to 12. It is
+first one on, and then one line for each time that more were settled: `[[7,[9,12]],"8f0c"]` are the lines 7 and 9 to 12,
+and the digest of all lines that are settled without a gap: the next run must find the same ones in its input. It is
 written there and then, which outlives the process, however that ends. A line that is not whole, as after a loss of
 power, ends it; what it would have said is then settled once more.
 """
@@ -25,8 +26,15 @@ __all__ = ["Checkpoint"]
 
 _VERSION: Final = 1
 
+_DIGEST_BYTES: Final = 16
+
 _JOURNAL_BYTES_MAX: Final = 1024 * 1024
 """Past it the journal is written anew, as short as it can be."""
+
+
+_HEAD: Final = ("version", "topic", "first_line", "lines", "digest")
+
+_MEND: Final = "give the same input, or remove the file to begin anew"
 
 
 class Checkpoint:
@@ -46,6 +54,10 @@ class Checkpoint:
         self._topic = topic
         self._first_line: str | None = None
         self.lines = 0
+        # Of the lines 1 to `lines`, of those read so far, and of those up to each one read beyond `lines`, in a row.
+        self._digest = self._digest_read = b""
+        self._digests_beyond = bytearray()
+        self._lines_read = 0
         self._beyond: set[int] = set()
         # What is settled, and could not be written yet.
         self._unwritten: list[int] = []
@@ -74,29 +86,38 @@ class Checkpoint:
         finally:
             os.close(checkpoint._descriptor)
 
-    def begin(self, first_line: bytes) -> None:
-        """Check that the input is the one of the last run, by its first line.
+    def pass_over(self, number: int, content: bytes) -> bool:
+        """Take the line `number` of the input, of which every line must be given, and return whether it is settled.
 
         Raises:
-            FeedError: it is another one.
+            FeedError: the input is not the one of the last run. That is known before a line beyond `lines` is taken.
+            OSError: the file cannot be written.
         """
-        digest = hashlib.blake2b(first_line, digest_size=16).hexdigest()
-        if self._first_line is None:
-            self._first_line = digest
-            self._rewrite()
-        elif digest != self._first_line:
-            msg = (
-                f"{self._path} tells of another input, whose first line is not this one's: "
-                "give the same input, or remove the file to begin anew"
-            )
+        self._lines_read = number
+        # Each digest is made of the one before, so that there is one for every line and no line is read again for it.
+        self._digest_read = hashlib.blake2b(content, digest_size=_DIGEST_BYTES, key=self._digest_read).digest()
+        if number == 1:
+            self._begin()
+        if number > self.lines:
+            self._digests_beyond += self._digest_read
+            return number in self._beyond
+        if number == self.lines and self._digest_read != self._digest:
+            msg = f"{self._path} tells of another input, whose first {number} lines are not these: {_MEND}"
+            raise FeedError(msg)
+        return True
+
+    def check_end(self) -> None:
+        """Check that the input, which has ended, has all the lines that were settled by the last run.
+
+        Raises:
+            FeedError: it does not.
+        """
+        if self._lines_read < self.lines:
+            msg = f"{self._path} tells of an input of {self.lines} lines or more, not {self._lines_read}: {_MEND}"
             raise FeedError(msg)
 
-    def is_settled(self, number: int) -> bool:
-        """Return whether the line `number` is settled."""
-        return number <= self.lines or number in self._beyond
-
     def settle(self, numbers: Iterable[int]) -> None:
-        """Note that these lines are settled; that is in the file when this returns.
+        """Note that these lines, which were taken, are settled; that is in the file when this returns.
 
         Raises:
             OSError: it cannot be written.
@@ -105,13 +126,28 @@ class Checkpoint:
         if not self._unwritten:
             return
         self._unwritten.sort()
+        before = self.lines
         self._note(self._unwritten)
-        entry = _encoded(self._unwritten)
+        if self.lines > before:
+            passed = (self.lines - before) * _DIGEST_BYTES
+            self._digest = bytes(self._digests_beyond[passed - _DIGEST_BYTES : passed])
+            del self._digests_beyond[:passed]
+        entry = self._entry(self._unwritten)
         _write(self._descriptor, entry, self._size)
         self._size += len(entry)
         self._unwritten.clear()
         if self._size > _JOURNAL_BYTES_MAX:
             self._rewrite()
+
+    def _begin(self) -> None:
+        """Check the first line, or begin the file with it."""
+        first_line = self._digest_read.hex()
+        if self._first_line is None:
+            self._first_line = first_line
+            self._rewrite()
+        elif first_line != self._first_line:
+            msg = f"{self._path} tells of another input, whose first line is not this one's: {_MEND}"
+            raise FeedError(msg)
 
     def _note(self, numbers: Iterable[int]) -> None:
         self._beyond.update(number for number in numbers if number > self.lines)
@@ -124,7 +160,8 @@ class Checkpoint:
         head, *entries, _ = content.split(b"\n") if b"\n" in content else (content, b"")
         try:
             told = json.loads(head)
-            version, topic, first_line, lines = (told[name] for name in ("version", "topic", "first_line", "lines"))
+            version, topic, first_line, lines, digest = (told[name] for name in _HEAD)
+            self._digest = bytes.fromhex(digest)
         except (ValueError, KeyError, TypeError):
             version = topic = first_line = lines = None
         if version != _VERSION or not isinstance(lines, int):
@@ -138,18 +175,20 @@ class Checkpoint:
         self._size = len(head) + 1
         for entry in entries:
             try:
-                self._note(_decoded(json.loads(entry)))
+                parts, digest = json.loads(entry)
+                numbers, self._digest = _decoded(parts), bytes.fromhex(digest)
             except (ValueError, TypeError):
                 break
+            self._note(numbers)
             self._size += len(entry) + 1
         os.ftruncate(self._descriptor, self._size)
 
     def _rewrite(self) -> None:
         """Write the file anew, whole or not at all."""
-        head = {"version": _VERSION, "topic": self._topic, "first_line": self._first_line, "lines": self.lines}
-        content = json.dumps(head).encode() + b"\n"
+        head = (_VERSION, self._topic, self._first_line, self.lines, self._digest.hex())
+        content = json.dumps(dict(zip(_HEAD, head, strict=True))).encode() + b"\n"
         if self._beyond:
-            content += _encoded(sorted(self._beyond))
+            content += self._entry(sorted(self._beyond))
         # Under a name that nobody has; what may have been there is not ours.
         descriptor, name = tempfile.mkstemp(prefix=f"{self._path.name}.", dir=self._path.parent)
         fresh = Path(name)
@@ -168,6 +207,10 @@ class Checkpoint:
         self._descriptor = descriptor
         self._size = len(content)
 
+    def _entry(self, numbers: Sequence[int]) -> bytes:
+        """Return the line for ascending `numbers`, after which the digest is what it is now."""
+        return json.dumps((_encoded(numbers), self._digest.hex()), separators=(",", ":")).encode() + b"\n"
+
     def _lock(self, descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,8 +227,8 @@ def _write(descriptor: int, content: bytes, offset: int) -> None:
         offset += written
 
 
-def _encoded(numbers: Sequence[int]) -> bytes:
-    """Return the line for ascending `numbers`."""
+def _encoded(numbers: Sequence[int]) -> list[int | list[int]]:
+    """Return ascending `numbers` as a line has them."""
     parts: list[int | list[int]] = []
     first = last = numbers[0]
     for number in (*numbers[1:], None):
@@ -195,11 +238,11 @@ def _encoded(numbers: Sequence[int]) -> bytes:
         parts.append(first if first == last else [first, last])
         if number is not None:
             first = last = number
-    return json.dumps(parts, separators=(",", ":")).encode() + b"\n"
+    return parts
 
 
 def _decoded(parts: Any) -> list[int]:  # noqa: ANN401 - what JSON has
-    """Return the numbers of a line.
+    """Return the numbers that a line has.
 
     Raises:
         TypeError: it is none.

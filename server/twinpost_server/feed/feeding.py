@@ -110,18 +110,17 @@ class Feeding:
                     return
                 self._meter.show_now()
                 continue
-            if checkpoint is not None:
-                if line.number == 1:
-                    checkpoint.begin(line.content)
-                    if checkpoint.lines:
-                        show_notice(self._console, f"going on after line {checkpoint.lines}")
-                if checkpoint.is_settled(line.number):
-                    continue
+            if checkpoint is not None and checkpoint.pass_over(line.number, line.content):
+                if line.number == checkpoint.lines:
+                    show_notice(self._console, f"going on after line {line.number}")
+                continue
             self._take(line, publisher)
             self._note_told()
             if self._stopped:
                 return
             self._meter.show(line.end)
+        if checkpoint is not None:
+            checkpoint.check_end()
 
     def _take(self, line: Line, publisher: Publisher) -> None:
         """Publish `line`, or settle it where it is no record."""

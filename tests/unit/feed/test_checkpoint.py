@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,17 +24,29 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
+def line(number: int) -> bytes:
+    """Return what the line `number` of the input has."""
+    return b"line %d" % number
+
+
+@contextmanager
+def resumed(path: Path, read: int = 60) -> Iterator[Checkpoint]:
+    """Hold the file, with so many lines of the input read."""
+    with Checkpoint.opened(path, "t") as checkpoint:
+        for number in range(1, read + 1):
+            checkpoint.pass_over(number, line(number))
+        yield checkpoint
+
+
 def settled(path: Path, upto: int) -> list[int]:
     """Return what a new run would find settled, of the first so many lines."""
     with Checkpoint.opened(path, "t") as checkpoint:
-        checkpoint.begin(b"first")
-        return [number for number in range(1, upto + 1) if checkpoint.is_settled(number)]
+        return [number for number in range(1, upto + 1) if checkpoint.pass_over(number, line(number))]
 
 
 def test_next_run_knows_what_was_settled(path: Path) -> None:
     """Without a gap, and beyond one."""
-    with Checkpoint.opened(path, "t") as checkpoint:
-        checkpoint.begin(b"first")
+    with resumed(path) as checkpoint:
         checkpoint.settle([1, 2])
         checkpoint.settle([5, 7, 6, 9])
         assert 2 == checkpoint.lines
@@ -41,15 +54,15 @@ def test_next_run_knows_what_was_settled(path: Path) -> None:
         assert 3 == checkpoint.lines
         checkpoint.settle([])
     assert [1, 2, 3, 5, 6, 7, 9] == settled(path, 10)
-    assert ["[[1,2]]", "[[5,7],9]", "[3]"] == path.read_text(encoding="utf-8").splitlines()[1:]
+    noted = [json.loads(entry)[0] for entry in path.read_bytes().splitlines()[1:]]
+    assert [[[1, 2]], [[5, 7], 9], [3]] == noted
 
 
 def test_what_is_noted_outlives_the_process(path: Path) -> None:
     """It is in the file the moment it is noted, whatever happens next."""
-    with Checkpoint.opened(path, "t") as checkpoint:
-        checkpoint.begin(b"first")
+    with resumed(path) as checkpoint:
         checkpoint.settle([1, 2])
-        assert path.read_text(encoding="utf-8").endswith("\n[[1,2]]\n")
+        assert b'[[[1,2]],"' in path.read_bytes()
 
 
 @given(batches=st.lists(st.lists(st.integers(1, 60), max_size=20), max_size=15))
@@ -59,8 +72,7 @@ def test_any_lines_are_remembered(tmp_path_factory: pytest.TempPathFactory, batc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_JOURNAL_BYTES_MAX", 150)
         for batch in batches:
-            with Checkpoint.opened(path, "t") as checkpoint:
-                checkpoint.begin(b"first")
+            with resumed(path) as checkpoint:
                 checkpoint.settle(batch)
         assert sorted({number for batch in batches for number in batch}) == settled(path, 60)
         assert path.stat().st_size <= 150 + 300
@@ -69,8 +81,7 @@ def test_any_lines_are_remembered(tmp_path_factory: pytest.TempPathFactory, batc
 def test_file_is_written_anew_before_it_grows_large(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole or not at all, and as short as it can be."""
     monkeypatch.setattr(module, "_JOURNAL_BYTES_MAX", 400)
-    with Checkpoint.opened(path, "t") as checkpoint:
-        checkpoint.begin(b"first")
+    with resumed(path, read=1000) as checkpoint:
         for number in range(1, 1000):
             checkpoint.settle([number + 1])
         assert path.stat().st_size <= 400 + 100
@@ -117,15 +128,15 @@ class TestFullDisk:
         """The head, and what follows."""
         with Checkpoint.opened(path, "t") as checkpoint:
             room[:] = [3, 5]
-            checkpoint.begin(b"first")
+            for number in (1, 2):
+                checkpoint.pass_over(number, line(number))
             room[:] = [1, 2]
             checkpoint.settle([1, 2])
         assert [1, 2] == settled(path, 3)
 
     def test_what_could_not_be_written_is_written_with_the_next(self, path: Path, room: list[int]) -> None:
         """It is settled all the same."""
-        with Checkpoint.opened(path, "t") as checkpoint:
-            checkpoint.begin(b"first")
+        with resumed(path) as checkpoint:
             room[:] = [2, 0]
             with pytest.raises(OSError, match="No space left"):
                 checkpoint.settle([1, 2])
@@ -136,8 +147,7 @@ class TestFullDisk:
         self, path: Path, room: list[int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And in use; nothing else is left behind."""
-        with Checkpoint.opened(path, "t") as checkpoint:
-            checkpoint.begin(b"first")
+        with resumed(path) as checkpoint:
             monkeypatch.setattr(module, "_JOURNAL_BYTES_MAX", 1)
             room[:] = [1000, 10, 0]
             with pytest.raises(OSError, match="No space left"):
@@ -149,11 +159,12 @@ class TestFullDisk:
         assert [1, 2, 3] == settled(path, 5)
 
 
-@pytest.mark.parametrize("torn", [b"[[3,", b"[3", b"\0\0\0\0", b"nope", b"{}", b'["a"]', b"[[1,2,3]]"])
+@pytest.mark.parametrize(
+    "torn", [b"[[3,", b"[3", b"\0\0\0\0", b"nope", b"{}", b'["a", ""]', b'[[[1,2,3]],""]', b'[[3],"no hex"]']
+)
 def test_torn_line_ends_what_is_known(path: Path, torn: bytes) -> None:
     """As after a loss of power; what it would have said is settled once more."""
-    with Checkpoint.opened(path, "t") as checkpoint:
-        checkpoint.begin(b"first")
+    with resumed(path) as checkpoint:
         checkpoint.settle([1, 2])
     with path.open("ab") as file:
         file.write(torn + b"\n[9]\n")
@@ -162,22 +173,59 @@ def test_torn_line_ends_what_is_known(path: Path, torn: bytes) -> None:
 
 def test_torn_line_is_overwritten(path: Path) -> None:
     """What is noted after it is found again."""
-    with Checkpoint.opened(path, "t") as checkpoint:
-        checkpoint.begin(b"first")
+    with resumed(path) as checkpoint:
         checkpoint.settle([1])
     with path.open("ab") as file:
         file.write(b"[[3,")
-    with Checkpoint.opened(path, "t") as checkpoint:
-        checkpoint.begin(b"first")
+    with resumed(path) as checkpoint:
         checkpoint.settle([2])
     assert [1, 2] == settled(path, 5)
 
 
-def test_other_input_is_refused(path: Path) -> None:
-    """By its first line: else lines would be passed over that nobody has sent."""
-    settled(path, 1)
-    with Checkpoint.opened(path, "t") as checkpoint, pytest.raises(FeedError, match="another input"):
-        checkpoint.begin(b"other")
+class TestOtherInput:
+    """Refused: else lines would be passed over that nobody has sent."""
+
+    def test_by_its_first_line(self, path: Path) -> None:
+        """Also where none is settled, or only later ones."""
+        with resumed(path) as checkpoint:
+            checkpoint.settle([2])
+        with Checkpoint.opened(path, "t") as checkpoint, pytest.raises(FeedError, match="another input"):
+            checkpoint.pass_over(1, b"other")
+
+    @pytest.mark.parametrize("changed", [2, 3, 5])
+    def test_by_any_line_that_is_settled(self, path: Path, changed: int) -> None:
+        """A head that every export has does not make them one, nor does a line that was half written then."""
+        with resumed(path) as checkpoint:
+            checkpoint.settle([3, 2, 7])
+            checkpoint.settle([1, 4, 5])
+        with Checkpoint.opened(path, "t") as checkpoint:
+            for number in range(1, 5):
+                assert checkpoint.pass_over(number, b"other" if number == changed else line(number))
+            with pytest.raises(FeedError, match="whose first 5 lines are not these"):
+                checkpoint.pass_over(5, b"other" if changed == 5 else line(5))
+
+    def test_also_after_the_file_was_written_anew(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With some lines settled beyond a gap, and more settled since."""
+        monkeypatch.setattr(module, "_JOURNAL_BYTES_MAX", 1)
+        with resumed(path) as checkpoint:
+            checkpoint.settle([1, 2, 5])
+        with resumed(path) as checkpoint:
+            checkpoint.settle([3])
+        assert [1, 2, 3, 5] == settled(path, 7)
+        with Checkpoint.opened(path, "t") as checkpoint:
+            assert [True, True] == [checkpoint.pass_over(number, line(number)) for number in (1, 2)]
+            with pytest.raises(FeedError, match="whose first 3 lines are not these"):
+                checkpoint.pass_over(3, b"other")
+
+    def test_by_its_end(self, path: Path) -> None:
+        """It has fewer lines than are settled."""
+        with resumed(path) as checkpoint:
+            checkpoint.settle([1, 2, 3])
+            checkpoint.check_end()
+        with resumed(path, read=2) as checkpoint, pytest.raises(FeedError, match="of 3 lines or more, not 2"):
+            checkpoint.check_end()
+        with resumed(path, read=3) as checkpoint:
+            checkpoint.check_end()
 
 
 def test_other_topic_is_refused(path: Path) -> None:
@@ -188,7 +236,8 @@ def test_other_topic_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["some file", "[]", "{}", json.dumps({"version": 2, "topic": "t", "first_line": "", "lines": 1})]
+    "content",
+    ["some file", "[]", "{}", json.dumps({"version": 2, "topic": "t", "first_line": "", "lines": 1, "digest": ""})],
 )
 def test_file_of_another_kind_is_left_alone(path: Path, content: str) -> None:
     """It may be somebody's only copy."""
@@ -203,7 +252,7 @@ def test_file_in_use_is_refused(path: Path) -> None:
     with Checkpoint.opened(path, "t") as checkpoint:
         with pytest.raises(FeedError, match="is in use"), Checkpoint.opened(path, "t"):
             pass
-        checkpoint.begin(b"first")
+        checkpoint.pass_over(1, line(1))
         with pytest.raises(FeedError, match="is in use"), Checkpoint.opened(path, "t"):
             pass
     assert [] == settled(path, 3)
