@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from tests.brokers.ports import LOOPBACK, free_port
+from tests.brokers.waiting import wait_for
 from tests.client.doors import Door
 from tests.client.fake_gateway import Abort, FakeGateway, Hang, Results, refused
 from tests.client.model_gateway import refusal
@@ -224,3 +225,54 @@ async def test_channel_of_ones_own_stays_open(fake: FakeGateway) -> None:
             async with AsyncClient(aio_channel) as aio_client:
                 await aio_client.produce(RECORDS[0])
     assert 4 == len(fake.values)
+
+
+class TestClosedMeanwhile:
+    """A client that is closed while it is at work, and after."""
+
+    @pytest.fixture(params=[0, 3], ids=["greeting", "records"])
+    def hangs_at(self, request: pytest.FixtureRequest, fake: FakeGateway) -> int:
+        """How many records the request has that the gateway does not answer."""
+        count: int = request.param
+
+        def produce(request: Request) -> Results:
+            if len(request.records) == count:
+                raise Hang
+            return fake.store(request.records)
+
+        fake.produce = produce
+        return count
+
+    @staticmethod
+    def wait_for_call(fake: FakeGateway, hangs_at: int) -> None:
+        """Wait until the gateway has the request that it does not answer."""
+        wait_for(lambda: [hangs_at] == [len(call.records) for call in fake.calls][-1:], "the call", timeout_s=20)
+
+    async def test_asyncio(self, fake: FakeGateway, hangs_at: int) -> None:
+        """Nobody has cancelled the call, so its end is told as any other."""
+        client = AsyncClient(fake.address)
+        calling = asyncio.create_task(client.produce_many(RECORDS))
+        await asyncio.to_thread(self.wait_for_call, fake, hangs_at)
+        await client.close()
+        delivered = "unknown" if hangs_at else "no"
+        assert [("GATEWAY_UNAVAILABLE", delivered)] * 3 == [told(outcome) for outcome in await calling]
+        assert [("GATEWAY_UNAVAILABLE", "no")] * 3 == [told(outcome) for outcome in await client.produce_many(RECORDS)]
+
+    async def test_threads(self, fake: FakeGateway, hangs_at: int) -> None:
+        """The same."""
+        client = Client(fake.address)
+        calling = asyncio.create_task(asyncio.to_thread(client.produce_many, RECORDS))
+        await asyncio.to_thread(self.wait_for_call, fake, hangs_at)
+        client.close()
+        delivered = "unknown" if hangs_at else "no"
+        assert [("GATEWAY_UNAVAILABLE", delivered)] * 3 == [told(outcome) for outcome in await calling]
+        assert [("GATEWAY_UNAVAILABLE", "no")] * 3 == [told(outcome) for outcome in client.produce_many(RECORDS)]
+
+    async def test_cancelled_call_is_cancelled(self, fake: FakeGateway, hangs_at: int) -> None:
+        """By whoever waits for it: that is not told as a failure."""
+        async with AsyncClient(fake.address) as client:
+            calling = asyncio.create_task(client.produce_many(RECORDS))
+            await asyncio.to_thread(self.wait_for_call, fake, hangs_at)
+            calling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await calling

@@ -525,3 +525,28 @@ async def test_closed_channel_of_ones_own_fails_the_record(fake: FakeGateway) ->
 def test_delivered_is_one_of_two_things() -> None:
     """A record is in the log, is not, or nobody knows; `partial` is said of requests alone."""
     assert ["no", "unknown"] == list(Delivered)
+
+
+async def test_channel_of_ones_own_that_is_closed_meanwhile_leaves_the_record_unknown(fake: FakeGateway) -> None:
+    """Later ones were not sent."""
+
+    def script(_stream: Stream, step: Step) -> Results:
+        if step.records:
+            raise Hang
+        return []
+
+    fake.otherwise = script
+    channel = grpc.aio.insecure_channel(fake.address)
+    async with AsyncPublisher(channel, options=options()) as publisher:
+        sent, later = records(2)
+        future = await publisher.publish(sent)
+        await asyncio.to_thread(
+            wait_for, lambda: any(step.records for stream in fake.streams for step in stream.steps), "it", timeout_s=20
+        )
+        await channel.close()
+        with pytest.raises(RecordError) as raised:
+            await future
+        assert ("GATEWAY_UNAVAILABLE", "unknown") == told(raised.value)
+        with pytest.raises(RecordError) as raised:
+            await (await publisher.publish(later))
+        assert ("GATEWAY_UNAVAILABLE", "no") == told(raised.value)

@@ -11,11 +11,11 @@ import grpc
 from grpc import aio
 
 from twinpost.client.codec import NOTHING, PRODUCE, Outcome, decode_response, encode_request
-from twinpost.client.connection import TIMEOUT_S, Tls, aio_channel, credentials
+from twinpost.client.connection import TIMEOUT_S, Tls, aio_channel, credentials, was_cancelled
 from twinpost.client.errors import Delivered, RecordError
 from twinpost.client.record import Record, RecordMetadata
 from twinpost.client.retry import RETRY, RetryPolicy, Tries
-from twinpost.client.status import call_error, no_time_left
+from twinpost.client.status import call_error, channel_closed, cut_off, no_time_left
 
 __all__ = ["AsyncClient"]
 
@@ -98,3 +98,9 @@ class AsyncClient:
             return await self._produce(data, timeout=left_s, metadata=self._metadata)
         except grpc.RpcError as failed:
             raise call_error(failed) from failed
+        except aio.UsageError:
+            raise channel_closed() from None
+        except asyncio.CancelledError:
+            if was_cancelled():
+                raise
+            raise cut_off() from None

@@ -15,12 +15,12 @@ import grpc
 from grpc import aio
 
 from twinpost.client.codec import PRODUCE_STREAM
-from twinpost.client.connection import Tls, aio_channel, credentials
+from twinpost.client.connection import Tls, aio_channel, credentials, was_cancelled
 from twinpost.client.errors import BufferFull, PublisherClosed, RecordError
 from twinpost.client.options import IDLE_S_MAX, PublisherOptions
 from twinpost.client.outbox import Outbox, Settled
 from twinpost.client.record import Record, RecordMetadata
-from twinpost.client.status import call_error, channel_closed, client_fault, stalled
+from twinpost.client.status import call_error, channel_closed, client_fault, cut_off, stalled
 
 __all__ = ["AsyncPublisher"]
 
@@ -276,7 +276,9 @@ class AsyncPublisher:
             error = call_error(failed)
         except asyncio.CancelledError:
             if not stream.ended:
-                raise
+                if was_cancelled():
+                    raise
+                error = cut_off()
         finally:
             self._end(stream, error)
 

@@ -14,7 +14,7 @@ from twinpost.client.connection import TIMEOUT_S, Tls, channel, credentials
 from twinpost.client.errors import Delivered, RecordError
 from twinpost.client.record import Record, RecordMetadata
 from twinpost.client.retry import RETRY, RetryPolicy, Tries
-from twinpost.client.status import call_error, no_time_left
+from twinpost.client.status import call_error, channel_closed, no_time_left
 
 __all__ = ["Client"]
 
@@ -123,3 +123,5 @@ class Client:
             return self._produce(data, timeout=left_s, metadata=self._metadata)
         except grpc.RpcError as failed:
             raise call_error(failed) from failed
+        except ValueError:
+            raise channel_closed() from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Final
 import grpc
 from grpc import aio
 
-__all__ = ["TIMEOUT_S", "Metadata", "Tls", "aio_channel", "channel", "credentials"]
+__all__ = ["TIMEOUT_S", "Metadata", "Tls", "aio_channel", "channel", "credentials", "was_cancelled"]
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -72,6 +73,12 @@ def aio_channel(target: str, tls: Tls | None) -> aio.Channel:
     if tls is None:
         return aio.insecure_channel(target, options=_OPTIONS)
     return aio.secure_channel(target, tls.channel_credentials(), options=_OPTIONS)
+
+
+def was_cancelled() -> bool:
+    """Return whether somebody cancelled this task; else its CancelledError is how grpc tells of a closed channel."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def credentials(user: str | None, password: str | None) -> Metadata:

@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from twinpost.client.errors import Delivered, RecordError, Violation
 
-__all__ = ["call_error", "channel_closed", "client_fault", "error_of", "no_time_left", "stalled"]
+__all__ = ["call_error", "channel_closed", "client_fault", "cut_off", "error_of", "no_time_left", "stalled"]
 
 _DOMAIN: Final = "twinpost"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -80,6 +80,13 @@ def stalled() -> RecordError:
 def channel_closed() -> RecordError:
     """Return the error of records that cannot be sent, since the caller has closed the channel."""
     return RecordError("GATEWAY_UNAVAILABLE", "the channel is closed; the record was not sent")
+
+
+def cut_off() -> RecordError:
+    """Return the error of records whose answer does not come, since the channel was closed meanwhile."""
+    return RecordError(
+        "GATEWAY_UNAVAILABLE", "the channel was closed before the answer came", delivered=Delivered.UNKNOWN
+    )
 
 
 def no_time_left() -> RecordError:
