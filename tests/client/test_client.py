@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -173,6 +174,20 @@ async def test_no_time_means_nothing_sent(door: Door, fake: FakeGateway) -> None
     """And so nothing written."""
     outcomes = await door.produce_many(fake.address, RECORDS, timeout_s=0)
     assert [("DEADLINE_EXCEEDED", "no")] * 3 == [told(outcome) for outcome in outcomes]
+    assert [] == fake.calls
+
+
+@pytest.mark.parametrize("timeout_s", [1e10, math.inf])
+async def test_no_time_is_too_long(door: Door, fake: FakeGateway, timeout_s: float) -> None:
+    """Not even for ever."""
+    outcomes = await door.produce_many(fake.address, RECORDS, timeout_s=timeout_s)
+    assert [RecordMetadata] * 3 == [type(outcome) for outcome in outcomes]
+
+
+async def test_time_that_is_no_number_is_refused(door: Door, fake: FakeGateway) -> None:
+    """It would never be over."""
+    with pytest.raises(ValueError, match="timeout_s is nan: expected a number of seconds"):
+        await door.produce_many(fake.address, RECORDS, timeout_s=math.nan)
     assert [] == fake.calls
 
 

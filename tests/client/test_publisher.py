@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -136,6 +137,26 @@ async def test_stream_is_opened_for_records_alone(door: Door, fake: FakeGateway)
     async with door.publisher(fake.address) as publisher:
         await publisher.flush()
     assert [] == fake.streams
+
+
+@pytest.mark.parametrize("time_s", [1e10, math.inf])
+async def test_no_time_is_too_long(door: Door, fake: FakeGateway, time_s: float) -> None:
+    """Not even for ever."""
+    narrow = options(delivery_timeout_s=time_s, batch_bytes_max=1024, buffer_bytes_max=2048)
+    async with door.publisher(fake.address, narrow) as publisher:
+        futures = [await publisher.publish(record, timeout_s=time_s) for record in records(20)]
+        await publisher.flush(time_s)
+        assert list(range(20)) == await all_stored(publisher, futures)
+        assert 0 == await publisher.close(time_s)
+
+
+async def test_time_that_is_no_number_is_refused(door: Door, fake: FakeGateway) -> None:
+    """It would never be over; the publisher goes on."""
+    async with door.publisher(fake.address, options()) as publisher:
+        for wait in (publisher.flush, publisher.close):
+            with pytest.raises(ValueError, match="timeout_s is nan: expected a number of seconds"):
+                await wait(math.nan)
+        assert [0] == await all_stored(publisher, [await publisher.publish(records(1)[0])])
 
 
 async def test_stream_that_nobody_uses_is_closed(

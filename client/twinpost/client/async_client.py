@@ -11,7 +11,8 @@ import grpc
 from grpc import aio
 
 from twinpost.client.codec import NOTHING, PRODUCE, Outcome, decode_response, encode_request
-from twinpost.client.connection import TIMEOUT_S, Tls, aio_channel, credentials, was_cancelled
+from twinpost.client.connection import CALL_S_MAX, TIMEOUT_S, Tls, aio_channel, credentials, was_cancelled
+from twinpost.client.deadline import deadline_after
 from twinpost.client.errors import Delivered, RecordError
 from twinpost.client.record import Record, RecordMetadata
 from twinpost.client.retry import RETRY, RetryPolicy, Tries
@@ -64,7 +65,7 @@ class AsyncClient:
     async def produce_many(self, records: Iterable[Record], *, timeout_s: float = TIMEOUT_S) -> list[Outcome]:
         """Write `records` in one request; the contract is `Client.produce_many`'s. Cancelling recalls nothing."""
         data, count = encode_request(records)
-        deadline = self._loop.time() + timeout_s
+        deadline = deadline_after(timeout_s, self._loop.time())
         tries = Tries(self._retry, deadline, random.random)
         while True:
             try:
@@ -95,7 +96,7 @@ class AsyncClient:
         if left_s <= 0:
             raise no_time_left()
         try:
-            return await self._produce(data, timeout=left_s, metadata=self._metadata)
+            return await self._produce(data, timeout=min(left_s, CALL_S_MAX), metadata=self._metadata)
         except grpc.RpcError as failed:
             raise call_error(failed) from failed
         except aio.UsageError:

@@ -16,6 +16,7 @@ from grpc import aio
 
 from twinpost.client.codec import PRODUCE_STREAM
 from twinpost.client.connection import Tls, aio_channel, credentials, was_cancelled
+from twinpost.client.deadline import deadline_after
 from twinpost.client.errors import BufferFull, PublisherClosed, RecordError
 from twinpost.client.options import IDLE_S_MAX, PublisherOptions
 from twinpost.client.outbox import Outbox, Settled
@@ -127,9 +128,10 @@ class AsyncPublisher:
         Raises:
             TimeoutError: that was not so after `timeout_s`; the records go on.
         """
+        deadline = deadline_after(timeout_s, self._loop.time())
         mark = self._outbox.seal()
         self._wake()
-        async with asyncio.timeout(timeout_s):
+        async with _timeout_at(deadline):
             while not self._outbox.is_flushed(mark):
                 await self._progress.wait()
 
@@ -142,11 +144,12 @@ class AsyncPublisher:
         Returns:
             how many records were given up.
         """
+        deadline = deadline_after(timeout_s, self._loop.time())
         self._closing = True
         self._announce_progress()
         given_up = 0
         try:
-            async with asyncio.timeout(timeout_s):
+            async with _timeout_at(deadline):
                 await self.flush()
                 given_up += self._finish()
                 await asyncio.shield(self._clock_task)
@@ -173,8 +176,9 @@ class AsyncPublisher:
     async def _add_in_turn(
         self, record: Record, future: asyncio.Future[RecordMetadata], timeout_s: float | None
     ) -> None:
+        deadline = deadline_after(timeout_s, self._loop.time())
         try:
-            async with asyncio.timeout(timeout_s), self._turn:
+            async with _timeout_at(deadline), self._turn:
                 while True:
                     # Before each try: what is taken after `close` has settled everything would never be settled.
                     if self._closing:
@@ -309,10 +313,15 @@ class AsyncPublisher:
         self._progress = asyncio.Event()
 
 
+def _timeout_at(deadline: float) -> asyncio.Timeout:
+    """Return the same of asyncio's; not every loop knows an infinite time."""
+    return asyncio.timeout_at(None if deadline == math.inf else deadline)
+
+
 async def _until(event: asyncio.Event, deadline: float) -> None:
     """Wait for `event`, but not beyond `deadline`."""
     try:
-        async with asyncio.timeout_at(None if deadline == math.inf else deadline):
+        async with _timeout_at(deadline):
             await event.wait()
     except TimeoutError:
         pass

@@ -10,7 +10,8 @@ from typing import Self
 import grpc
 
 from twinpost.client.codec import NOTHING, PRODUCE, Outcome, decode_response, encode_request
-from twinpost.client.connection import TIMEOUT_S, Tls, channel, credentials
+from twinpost.client.connection import CALL_S_MAX, TIMEOUT_S, Tls, channel, credentials
+from twinpost.client.deadline import deadline_after
 from twinpost.client.errors import Delivered, RecordError
 from twinpost.client.record import Record, RecordMetadata
 from twinpost.client.retry import RETRY, RetryPolicy, Tries
@@ -88,7 +89,7 @@ class Client:
             ValueError: a number does not fit, or text has a lone surrogate.
         """
         data, count = encode_request(records)
-        deadline = time.monotonic() + timeout_s
+        deadline = deadline_after(timeout_s, time.monotonic())
         tries = Tries(self._retry, deadline, random.random)
         while True:
             try:
@@ -120,7 +121,7 @@ class Client:
         if left_s <= 0:
             raise no_time_left()
         try:
-            return self._produce(data, timeout=left_s, metadata=self._metadata)
+            return self._produce(data, timeout=min(left_s, CALL_S_MAX), metadata=self._metadata)
         except grpc.RpcError as failed:
             raise call_error(failed) from failed
         except ValueError:

@@ -11,12 +11,15 @@ from typing import Final
 import grpc
 from grpc import aio
 
-__all__ = ["TIMEOUT_S", "Metadata", "Tls", "aio_channel", "channel", "credentials", "was_cancelled"]
+__all__ = ["CALL_S_MAX", "TIMEOUT_S", "Metadata", "Tls", "aio_channel", "channel", "credentials", "was_cancelled"]
 
 Metadata = tuple[tuple[str, str], ...]
 
 TIMEOUT_S: Final = 30.0
 """How long a call may take unless told otherwise: as long as the gateway itself allows by default."""
+
+CALL_S_MAX: Final = 1e9
+"""Some thirty years; a deadline much further away is one that is over for grpc."""
 
 _OPTIONS: Final[Sequence[tuple[str, int]]] = (
     # An answer to ten thousand records with long messages is larger than grpc's 4 MiB.

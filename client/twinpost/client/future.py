@@ -76,7 +76,7 @@ class RecordFuture:
         outcome = self._outcome
         if outcome is None:
             with self._told:
-                self._told.wait_for(self.done, timeout_s)
+                self._told.wait_for(self.done, None if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX))
             outcome = self._outcome
             if outcome is None:
                 msg = f"the record is not settled after {timeout_s:g} s"

@@ -19,6 +19,7 @@ import grpc
 
 from twinpost.client.codec import PRODUCE_STREAM
 from twinpost.client.connection import Tls, channel, credentials
+from twinpost.client.deadline import deadline_after
 from twinpost.client.errors import BufferFull, PublisherClosed, RecordError
 from twinpost.client.future import RecordFuture, settle
 from twinpost.client.options import IDLE_S_MAX, PublisherOptions
@@ -136,7 +137,7 @@ class Publisher:
         Raises:
             TimeoutError: that was not so after `timeout_s`; the records go on.
         """
-        deadline = math.inf if timeout_s is None else monotonic() + timeout_s
+        deadline = deadline_after(timeout_s, monotonic())
         with self._lock:
             self._refuse_own_thread()
             mark = self._outbox.seal()
@@ -154,11 +155,11 @@ class Publisher:
         Returns:
             how many records were given up.
         """
+        deadline = deadline_after(timeout_s, monotonic())
         with self._lock:
             self._refuse_own_thread()
             self._closing = True
             self._others.notify_all()
-        deadline = math.inf if timeout_s is None else monotonic() + timeout_s
         try:
             self.flush(timeout_s)
         except TimeoutError:
@@ -173,7 +174,7 @@ class Publisher:
         if timeout_s is not None and timeout_s <= 0:
             raise BufferFull(self._outbox.held_bytes)
         self._refuse_own_thread()
-        deadline = math.inf if timeout_s is None else monotonic() + timeout_s
+        deadline = deadline_after(timeout_s, monotonic())
         while True:
             if not self._others.wait(_remaining_s(deadline)) and monotonic() >= deadline:
                 raise BufferFull(self._outbox.held_bytes)
@@ -353,6 +354,6 @@ class Publisher:
         return len(settled)
 
 
-def _remaining_s(deadline: float) -> float | None:
-    """Return how long it is until `deadline`, as conditions take it: `None` for ever."""
-    return None if deadline == math.inf else max(0.0, deadline - monotonic())
+def _remaining_s(deadline: float) -> float:
+    """Return how long it is until `deadline`, as conditions take it: they know no infinity."""
+    return min(max(0.0, deadline - monotonic()), threading.TIMEOUT_MAX)

@@ -22,7 +22,7 @@ __all__ = ["produce"]
 _BAD_USAGE: Final = 2
 
 _TIMEOUT_S_MAX: Final = 1_000_000_000
-"""Some thirty years; with a deadline of much more a call of grpc hangs."""
+"""Some thirty years, past which a number is a mistake."""
 
 
 def produce(  # noqa: PLR0913 - a parameter per option

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import threading
 from collections.abc import Callable
@@ -39,6 +40,25 @@ def test_failed_record_raises(told: threading.Condition) -> None:
         future.result()
     assert FAILED is raised.value
     assert FAILED is future.exception()
+
+
+@pytest.mark.parametrize("timeout_s", [None, 1e10, math.inf])
+def test_future_waits_as_long_as_is_asked(told: threading.Condition, timeout_s: float | None) -> None:
+    """Longer than a lock could."""
+    future = RecordFuture(told)
+    waiting = threading.Event()
+
+    def told_while_waited_for() -> None:
+        waiting.wait(20)
+        # Whoever waits has let go of it.
+        settle([(future, STORED)], told)
+
+    telling = threading.Thread(target=told_while_waited_for)
+    telling.start()
+    with told:
+        waiting.set()
+        assert STORED == future._settled(timeout_s)  # noqa: SLF001 - under the lock, so that it is waited for
+    telling.join()
 
 
 def test_shared_error_does_not_grow(told: threading.Condition) -> None:
