@@ -178,8 +178,7 @@ def unreadable(what: str) -> RecordError:
     """Return the error of records whose answer breaks the contract."""
     return RecordError(
         "INTERNAL",
-        f"the gateway's answer breaks the contract ({what}): update the client, or report it; "
-        "the record may have been written",
+        f"the gateway's answer breaks the contract ({what}): update the client, or report it",
         delivered=Delivered.UNKNOWN,
     )
 

@@ -279,6 +279,7 @@ class Outbox(Generic[Promise]):
             raise _miscounted(len(outcomes), step.records)
         self._on_wire.popleft()
         self._failures = 0
+        self._last_failure = None
         settled: Settled[Promise] = []
         start = 0
         for part in step.parts:
@@ -624,7 +625,7 @@ def _too_large(size: int, batch_bytes_max: int) -> RecordError:
 def _unanswered() -> RecordError:
     return RecordError(
         "GATEWAY_UNAVAILABLE",
-        "the stream ended without an answer to the record; it may have been written",
+        "the stream ended without an answer to the record",
         retriable=True,
         delivered=Delivered.UNKNOWN,
     )

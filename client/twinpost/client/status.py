@@ -71,7 +71,7 @@ def stalled() -> RecordError:
     """Return the error of records on a stream that was broken off since it did not answer."""
     return RecordError(
         "GATEWAY_UNAVAILABLE",
-        "the gateway did not answer in time; the record may have been written",
+        "the gateway did not answer in time",
         retriable=True,
         delivered=Delivered.UNKNOWN,
     )
@@ -100,7 +100,7 @@ def client_fault() -> RecordError:
     """Return the error of records whose answer was lost to a fault of the client's own."""
     return RecordError(
         "INTERNAL",
-        "a fault inside the client, which the program's standard error tells more of; the record may have been written",
+        "a fault inside the client, which the program's standard error tells more of",
         delivered=Delivered.UNKNOWN,
     )
 

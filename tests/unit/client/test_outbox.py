@@ -477,6 +477,33 @@ class TestTime:
         assert "given up after 10 s (delivery_timeout_s): said the model" in str(story.told[b"1"])
         assert story.outbox.is_empty
 
+    def test_cause_says_nothing_of_other_records(self) -> None:
+        """One that was on the wire when the stream ended may be written; one that waited is not."""
+        story = Story(delivery_timeout_s=10.0)
+        story.publish(b"1")
+        story.wait(1.0)
+        story.sent()
+        story.publish(b"2")
+        story.end(None)
+        story.wait(11.0)
+        assert {b"1": ("GATEWAY_UNAVAILABLE", "unknown"), b"2": ("GATEWAY_UNAVAILABLE", "no")} == story.failures()
+        error = story.told[b"2"]
+        assert isinstance(error, RecordError)
+        assert error.message.endswith("(delivery_timeout_s): the stream ended without an answer to the record")
+
+    def test_cause_that_is_over_is_not_told(self) -> None:
+        """Once something was answered since."""
+        story = Story(delivery_timeout_s=10.0)
+        story.end(BROKEN)
+        story.open()
+        story.publish(b"1")
+        story.wait(1.0)
+        story.sent()
+        story.answer()
+        story.publish(b"2")
+        story.wait(11.0)
+        assert {b"2": ("DEADLINE_EXCEEDED", "no")} == story.failures()
+
     def test_record_on_the_wire_is_unknown(self) -> None:
         """A late answer changes nothing for it, and counts for the others of its step."""
         story = Story(delivery_timeout_s=10.0, linger_s=5.0)
