@@ -380,8 +380,16 @@ async def test_record_that_can_never_fit_is_refused_by_its_future(door: Door, fa
         (Record("greetings", b"x", partition=2**31), ValueError),
         (Record("greetings", b"x", partition="1"), TypeError),  # type: ignore[arg-type]
         (Record("greetings", b"x", headers=[("h", b"1"), ("h", 5)]), TypeError),  # type: ignore[list-item]
+        (Record("greetings", b"x", headers=iter([("h", b"1")])), TypeError),  # type: ignore[arg-type]
+        (Record("greetings", b"x", headers={"id": b"1"}), TypeError),  # type: ignore[arg-type]
+        (Record("greetings", b"x", headers=[(b"h", b"1")]), TypeError),  # type: ignore[list-item]
+        (Record(None, b"x"), TypeError),  # type: ignore[arg-type]
+        (Record(b"greetings", b"x"), TypeError),  # type: ignore[arg-type]
     ],
-    ids=["surrogate", "large partition", "partition", "header"],
+    ids=[
+        *("surrogate", "large partition", "partition", "header", "iterator", "mapping", "header's name", "no topic"),
+        "topic",
+    ],
 )
 async def test_record_of_the_wrong_type_is_refused_on_the_spot(
     door: Door, fake: FakeGateway, record: Record, error: type[Exception]

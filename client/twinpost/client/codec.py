@@ -20,6 +20,8 @@ __all__ = [
     "Outcome",
     "add_record",
     "as_bytes",
+    "check_headers",
+    "check_text",
     "decode_response",
     "decode_step_answer",
     "encode_request",
@@ -55,6 +57,30 @@ def as_bytes(payload: Payload) -> bytes | None:
         UnicodeEncodeError: text with a lone surrogate, which has no UTF-8.
     """
     return payload.encode() if isinstance(payload, str) else payload
+
+
+def check_text(what: str, text: object) -> None:
+    """Check that `text` is text: Protobuf takes bytes as well, and `None` for nothing.
+
+    Raises:
+        TypeError: it is not; `what` says what it would have been.
+    """
+    if not isinstance(text, str):
+        msg = f"{what} is of type {type(text).__name__}: expected str"
+        raise TypeError(msg)
+
+
+def check_headers(headers: object) -> None:
+    """Check that `headers` can be gone through more than once, and have names.
+
+    Raises:
+        TypeError: they are an iterator, or a mapping, whose names would be taken for pairs; a name is no text.
+    """
+    if not isinstance(headers, Sequence):
+        msg = f"headers are of type {type(headers).__name__}: expected a list of pairs, each a name and a value"
+        raise TypeError(msg)
+    for name, _ in headers:
+        check_text("a header's name", name)
 
 
 def add_record(
@@ -98,6 +124,9 @@ def encode_request(records: Iterable[Record]) -> tuple[bytes, int]:
     """
     request = producer_service_pb2.ProduceRequest()
     for record in records:
+        check_text("topic", record.topic)
+        if record.headers:
+            check_headers(record.headers)
         add_record(
             request.records,
             record.topic,

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Hashable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-from twinpost.client.codec import FIXED_BYTES_MAX
+from twinpost.client.codec import FIXED_BYTES_MAX, check_text
 from twinpost.v1 import record_pb2
 
 __all__ = ["Lane", "Queued", "TopicLanes", "order_of"]
@@ -92,7 +92,13 @@ class TopicLanes(Generic[Item]):
     __slots__ = ("_unordered", "batches", "lanes", "name", "record_bytes_min")
 
     def __init__(self, name: str) -> None:
-        """Begin with no record."""
+        """Begin with no record.
+
+        Raises:
+            TypeError: the name is no text.
+            UnicodeEncodeError: it has a lone surrogate, which has no UTF-8.
+        """
+        check_text("topic", name)
         self.name = name
         self.record_bytes_min = FIXED_BYTES_MAX + len(name.encode())
         self.batches = 0

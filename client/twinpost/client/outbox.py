@@ -47,6 +47,7 @@ from twinpost.client.batch import ENVELOPE_BYTES_MAX, RECORD_HELD_BYTES, Batch, 
 from twinpost.client.codec import (
     Outcome,
     add_record,
+    check_headers,
     decode_step_answer,
     headers_bytes_max,
     outcomes_from,
@@ -155,6 +156,7 @@ class Outbox(Generic[Promise]):
         if key:
             size += len(key)
         if record.headers:
+            check_headers(record.headers)
             size += headers_bytes_max(record.headers)
         held_bytes = self.held_bytes + size + RECORD_HELD_BYTES
         if held_bytes > self._buffer_bytes_max:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,22 @@ RECORDS = st.builds(
     timestamp=st.none() | st.integers(-(2**63), 2**63 - 1),
     headers=st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=20), PAYLOADS), max_size=3),
 )
+
+
+@pytest.mark.parametrize(
+    ("record", "problem"),
+    [
+        (Record("t", b"x", headers={"id": b"1"}), "headers are of type dict: expected a list of pairs"),  # type: ignore[arg-type]
+        (Record("t", b"x", headers=iter([("h", b"1")])), "headers are of type list_iterator: expected a list"),  # type: ignore[arg-type]
+        (Record("t", b"x", headers=[(b"h", b"1")]), "a header's name is of type bytes: expected str"),  # type: ignore[list-item]
+        (Record(None, b"x"), "topic is of type NoneType: expected str"),  # type: ignore[arg-type]
+        (Record(b"t", b"x"), "topic is of type bytes: expected str"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_type_is_refused(record: Record, problem: str) -> None:
+    """Though Protobuf would make something of it."""
+    with pytest.raises(TypeError, match=problem):
+        encode_request([record])
 
 
 @given(RECORDS)
