@@ -46,20 +46,23 @@ class Address(NamedTuple):
         Raises:
             FeedError: it is none of these, or names what belongs elsewhere; files that cannot be read, or have no use.
         """
+        # First of all, since every other message shows the address.
+        if "@" in url:
+            msg = "--url must not hold credentials: use --user, and the variable or the file for the password"
+            raise FeedError(msg)
         try:
             parts = urlsplit(url if "://" in url else f"http://{url}")
-            host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme)
+            host, scheme = parts.hostname, parts.scheme
+            port = _PORTS.get(scheme) if parts.port is None else parts.port
         except ValueError as error:
             msg = f"--url {url}: {error}; {_EXPECTED}"
             raise FeedError(msg) from None
-        if host is None or port is None or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        elsewhere = parts.path.removeprefix("/") or parts.query or parts.fragment
+        if not host or not port or scheme not in _PORTS or elsewhere:
             msg = f"--url {url}: {_EXPECTED}"
             raise FeedError(msg)
-        if parts.username is not None or parts.password is not None:
-            msg = "--url must not hold credentials: use --user, and the variable or the file for the password"
-            raise FeedError(msg)
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        if parts.scheme == "http":
+        if scheme == "http":
             if any(files):
                 msg = f"--ca-file, --cert-file and --key-file are for TLS: use https://{target}"
                 raise FeedError(msg)

@@ -42,6 +42,8 @@ def test_https_is_tls_with_what_the_files_hold(tmp_path: Path) -> None:
     ("url", "problem"),
     [
         ("ftp://x", "expected http://HOST:PORT or https://HOST:PORT"),
+        ("grpc://x:8080", "expected http://HOST:PORT or https://HOST:PORT"),
+        ("http://x:0", "expected http://HOST:PORT"),
         ("http://x:99999", "Port out of range"),
         ("http://x:8080/produce/greetings", "expected http://HOST:PORT"),
         ("http://", "expected http://HOST:PORT"),
@@ -54,10 +56,11 @@ def test_other_address_is_refused(url: str, problem: str) -> None:
         Address.parsed(url, TlsFiles())
 
 
-def test_credentials_in_the_address_are_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("rest", ["x:8080", "x:99999", "x:8080/produce", "[::1"])
+def test_credentials_in_the_address_are_refused_and_not_repeated(rest: str) -> None:
     """Addresses end up in logs and lists of processes."""
     with pytest.raises(FeedError, match="must not hold credentials") as raised:
-        Address.parsed("http://clerk:secret@x:8080", TlsFiles())
+        Address.parsed(f"http://clerk:secret@{rest}", TlsFiles())
     assert "secret" not in str(raised.value)
 
 
