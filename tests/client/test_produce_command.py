@@ -24,6 +24,7 @@ from tests.brokers.waiting import wait_for
 from tests.client.fake_gateway import Abort, FakeGateway, Hang, Results, Step, Stream, refused
 from tests.client.model_gateway import refusal
 from tests.gateway.process import DevGateway
+from twinpost.client import PublisherOptions
 from twinpost_server.cli import cli
 from twinpost_server.core.errors import Failure, Reason
 
@@ -595,6 +596,15 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.executable, [sys.executable, "-m", "twinpost_server", *sys.argv[1:]])
 """
+
+
+def test_large_line_travels_alone(fake: FakeGateway) -> None:
+    """Steps of several lines stay as small as any publisher's, whatever a single line may have."""
+    lines = [b"." * 200_000] * 20 + [b"." * 3_000_000] + [b"." * 200_000] * 20
+    ran = produce("t", *url(fake), stdin=b"\n".join(lines))
+    assert (0, b"41 acknowledged") == (ran.returncode, ran.stderr[:15])
+    steps = [step for stream in fake.streams for step in stream.steps]
+    assert [1] == [len(step.records) for step in steps if step.ByteSize() > PublisherOptions().batch_bytes_max]
 
 
 def test_drained_gateway_costs_nothing(fake: FakeGateway) -> None:

@@ -26,8 +26,10 @@ class PublisherOptions:
     """What a `Publisher` or `AsyncPublisher` keeps to.
 
     Attributes:
-        batch_bytes_max: most bytes of one step on the stream, as Protobuf. A record that is larger cannot be published.
-            Keep it below the gateway's `limits.body_bytes_max`.
+        batch_bytes_max: most bytes of the records that travel in one step on the stream, as Protobuf. Keep it below the
+            gateway's `limits.body_bytes_max`.
+        record_bytes_max: the same of one record, which travels alone where it is larger than that. What is larger still
+            cannot be published. `None` for `batch_bytes_max`.
         batch_records_max: most records of one step. Keep it at or below the gateway's `limits.request_records_max`.
         linger_s: how long a record waits for others to travel with. Under load records gather anyway, while the step
             before them is under way.
@@ -40,6 +42,7 @@ class PublisherOptions:
     """
 
     batch_bytes_max: int = 2 * MIB
+    record_bytes_max: int | None = None
     batch_records_max: int = 1000
     linger_s: float = 0.005
     buffer_bytes_max: int = 32 * MIB
@@ -63,8 +66,12 @@ class PublisherOptions:
                 (f"batch_records_max is {self.batch_records_max}: it must be at least 1", self.batch_records_max < 1),
                 (f"linger_s is {self.linger_s}: it must not be below 0", not self.linger_s >= 0),
                 (
-                    f"buffer_bytes_max is {self.buffer_bytes_max}: it must be at least twice batch_bytes_max",
-                    self.buffer_bytes_max < 2 * self.batch_bytes_max,
+                    f"record_bytes_max is {self.record_bytes_max}: it must be at least batch_bytes_max",
+                    self.step_bytes_max < self.batch_bytes_max,
+                ),
+                (
+                    f"buffer_bytes_max is {self.buffer_bytes_max}: it must be at least twice the largest step",
+                    self.buffer_bytes_max < 2 * self.step_bytes_max,
                 ),
                 (
                     f"delivery_timeout_s is {self.delivery_timeout_s}: it must be above linger_s",
@@ -75,3 +82,8 @@ class PublisherOptions:
         ]
         if problems:
             raise ValueError("; ".join(problems))
+
+    @property
+    def step_bytes_max(self) -> int:
+        """What the largest step may have: a lone record of the largest size."""
+        return self.batch_bytes_max if self.record_bytes_max is None else self.record_bytes_max

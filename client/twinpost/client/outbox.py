@@ -105,6 +105,7 @@ class Outbox(Generic[Promise]):
         self._options = options
         # What is looked at for each record, where it is found sooner.
         self._batch_bytes_max = options.batch_bytes_max
+        self._step_bytes_max = options.step_bytes_max
         self._batch_records_max = options.batch_records_max
         self._buffer_bytes_max = options.buffer_bytes_max
         self._delivery_timeout_s = options.delivery_timeout_s
@@ -392,8 +393,8 @@ class Outbox(Generic[Promise]):
         self._schedule(lane)
 
     def _check_possible(self, size: int) -> None:
-        if ENVELOPE_BYTES_MAX + size > self._batch_bytes_max:
-            raise _too_large(size, self._batch_bytes_max)
+        if ENVELOPE_BYTES_MAX + size > self._step_bytes_max:
+            raise _too_large(size, self._step_bytes_max)
 
     def _send(self, lane: Lane[Batch[Promise]], now: float) -> bytes:
         """Put the first batch of `lane` on the wire, together with what other lanes of its topic have ready."""
@@ -616,11 +617,11 @@ def _told_of_doubt(outcome: Outcome, batch: Batch[Promise], index: int) -> Outco
     return outcome.in_doubt()
 
 
-def _too_large(size: int, batch_bytes_max: int) -> RecordError:
+def _too_large(size: int, step_bytes_max: int) -> RecordError:
     return RecordError(
         "RECORD_TOO_LARGE",
-        f"the record takes up to {size} bytes on the wire, more than batch_bytes_max ({batch_bytes_max}) allows: "
-        "make it smaller, or raise that; it was not sent",
+        f"the record takes up to {size} bytes on the wire, more than the {step_bytes_max} that are allowed: "
+        "make it smaller, or raise record_bytes_max; it was not sent",
     )
 
 

@@ -82,7 +82,7 @@ class Feeding:
         """Feed every line of `source`, or as many as come before something stands against all of them."""
         plan = self._plan
         options = PublisherOptions(
-            batch_bytes_max=LINE_BYTES_MAX + _ENVELOPE_BYTES,
+            record_bytes_max=LINE_BYTES_MAX + _ENVELOPE_BYTES,
             delivery_timeout_s=plan.timeout_s,
             resend_unknown=plan.resend_unknown,
         )

@@ -20,15 +20,27 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     """Each with its value and its bound."""
     with pytest.raises(ValueError, match="batch_bytes_max is 10") as raised:
         PublisherOptions(
-            batch_bytes_max=10, batch_records_max=0, linger_s=-1.0, buffer_bytes_max=5, delivery_timeout_s=-2.0
+            batch_bytes_max=10,
+            record_bytes_max=9,
+            batch_records_max=0,
+            linger_s=-1.0,
+            buffer_bytes_max=5,
+            delivery_timeout_s=-2.0,
         )
     assert [
         "batch_bytes_max is 10: it must be at least 1024",
         "batch_records_max is 0: it must be at least 1",
         "linger_s is -1.0: it must not be below 0",
-        "buffer_bytes_max is 5: it must be at least twice batch_bytes_max",
+        "record_bytes_max is 9: it must be at least batch_bytes_max",
+        "buffer_bytes_max is 5: it must be at least twice the largest step",
         "delivery_timeout_s is -2.0: it must be above linger_s",
     ] == str(raised.value).split("; ")
+
+
+def test_buffer_has_room_for_the_largest_record() -> None:
+    """Else `publish` would wait for it for ever."""
+    with pytest.raises(ValueError, match="it must be at least twice the largest step"):
+        PublisherOptions(record_bytes_max=17 * 1024 * 1024)
 
 
 @pytest.mark.parametrize("name", ["linger_s", "delivery_timeout_s"])

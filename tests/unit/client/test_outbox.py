@@ -615,9 +615,26 @@ class TestRoom:
         story.answer()
         assert story.outbox.add(Record("t", b"5", key=b"k"), b"5", story.now)
 
+    def test_large_record_travels_alone(self) -> None:
+        """Whatever its lane, or another one, has ready; those of a usual size are gathered as ever."""
+        story = Story(batch_bytes_max=1024, record_bytes_max=8192, buffer_bytes_max=65536, linger_s=0.0)
+        large = b"." * 4096
+        story.publish(b"1", b"2")
+        story.publish(large)
+        story.publish(b"3", b"4")
+        story.publish(b"5", key=b"other")
+        steps = []
+        while (sent := story.sent()) is not None:
+            steps.append(sent)
+            story.answer()
+        assert [large] in steps
+        assert [b"1", b"2"] == [value for value in steps[0] if value != b"5"]
+        assert {b"1", b"2", b"3", b"4", b"5", large} == story.told.keys()
+        assert {} == story.failures()
+
     def test_record_that_cannot_fit_is_refused_even_where_there_is_no_room(self) -> None:
         """It need not wait to be told."""
         story = Story(buffer_bytes_max=2048, batch_bytes_max=1024)
         story.publish(b"1", b"2", b"3", b"4")
-        with pytest.raises(RecordError, match="more than batch_bytes_max"):
+        with pytest.raises(RecordError, match="raise record_bytes_max"):
             story.outbox.add(Record("t", b"." * 1024), b"large", story.now)
