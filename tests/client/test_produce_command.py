@@ -383,15 +383,17 @@ class TestResume:
         self, fake: FakeGateway, files: tuple[str | Path, ...]
     ) -> None:
         """Those lines are not given up: the next run takes them, once it is mended. Those that fail for good are."""
-        fake.otherwise = lambda _, step: (
-            [refusal("RECORD_TOO_LARGE", retriable=False)]
-            if [record.value for record in step.records] == [b'{"id": 7}']
-            else [refusal("RECORD_TOO_LARGE", retriable=False)] * len(step.records)
-            if any(record.value == b'{"id": 7}' for record in step.records)
-            else fake.store(step.records)
-            if len(fake.log) < 500
-            else [refusal("TOPIC_FORBIDDEN", retriable=False)] * len(step.records)
-        )
+        alone: list[Step] = []
+
+        def script(_stream: Stream, step: Step) -> Results:
+            if any(record.value == b'{"id": 7}' for record in step.records):
+                alone.extend([step] * (len(step.records) == 1))
+                return [refusal("RECORD_TOO_LARGE", retriable=False)] * len(step.records)
+            if len(fake.log) < 500 or not alone:
+                return fake.store(step.records)
+            return [refusal("TOPIC_FORBIDDEN", retriable=False)] * len(step.records)
+
+        fake.otherwise = script
         ran = produce("t", *url(fake), *files)
         assert 1 == ran.returncode
         assert b"TOPIC_FORBIDDEN (delivered: no)" in ran.stderr
@@ -405,6 +407,26 @@ class TestResume:
         assert [(8, "RECORD_TOO_LARGE", "no")] == report(failed)
         assert {b'{"id": %d}' % number for number in range(2000) if number != 7} == set(fake.values)
         assert 1999 == len(fake.values)
+
+    def test_order_of_a_key_holds_from_run_to_run(
+        self, fake: FakeGateway, files: tuple[str | Path, ...], tmp_path: Path
+    ) -> None:
+        """Nothing is stored that would stand before the lines that the next run takes up."""
+
+        def script(stream: Stream, step: Step) -> Results:
+            if [other for other in stream.steps if other.records][:1] == [step]:
+                return [refusal("TOPIC_FORBIDDEN", retriable=False)] * len(step.records)
+            return fake.store(step.records)
+
+        fake.scripts.append(script)
+        flags = ("--key", "k", "--file", tmp_path / "input", *files[-4:])
+        ran = produce("t", *url(fake), *flags)
+        assert 1 == ran.returncode
+        assert b"TOPIC_FORBIDDEN (delivered: no)" in ran.stderr
+        assert [] == fake.values
+
+        assert 0 == produce("t", *url(fake), *flags).returncode
+        assert [b'{"id": %d}' % number for number in range(2000)] == fake.values
 
     def test_line_of_unknown_fate_is_reported_and_not_sent_again(
         self, fake: FakeGateway, files: tuple[str | Path, ...]

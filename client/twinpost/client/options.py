@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from twinpost.client.errors import RecordError
 from twinpost.client.retry import RETRY, RetryPolicy
 
 __all__ = ["IDLE_S_MAX", "MIB", "PublisherOptions"]
@@ -39,6 +41,9 @@ class PublisherOptions:
         resend_unknown: whether to send again what may already be in the log (at least once): nothing is lost to a
             broken connection, and a record may be stored twice. Its metadata then says `maybe_duplicated`.
         retry: when to try again.
+        halts_on: whether a record's failure is one that nothing may come after. What has not left then fails with it,
+            and so does what is published later. Called on threads of the publisher's, and must not wait. `None` goes on
+            after every failure.
     """
 
     batch_bytes_max: int = 2 * MIB
@@ -49,6 +54,7 @@ class PublisherOptions:
     delivery_timeout_s: float = 120.0
     resend_unknown: bool = False
     retry: RetryPolicy = RETRY
+    halts_on: Callable[[RecordError], bool] | None = None
 
     def __post_init__(self) -> None:
         """Check every bound.

@@ -19,6 +19,7 @@ A record's states:
     on wire ── the stream broke, or the answer is that nobody knows ──> settled as `unknown`
                                                                        (resend_unknown: queued, and in doubt)
     waiting, queued ── delivery_timeout_s is over ──> settled: `no`, or `unknown` where it is in doubt
+    waiting, queued ── a record fails that nothing may come after (halts_on) ──> settled: likewise
     on wire ── delivery_timeout_s is over ──> settled: `unknown`
 
 The stream's phases, in each of which it may end:
@@ -128,6 +129,7 @@ class Outbox(Generic[Promise]):
         self._open_after = -math.inf
         self._failures = 0
         self._last_failure: RecordError | None = None
+        self._halted_by: RecordError | None = None
         self._on_wire: deque[_Step[Promise]] = deque()
 
     # --- for those who publish ---
@@ -141,10 +143,12 @@ class Outbox(Generic[Promise]):
         """Take `record`, and return whether there was room for it.
 
         Raises:
-            RecordError: the record is larger than a step may be.
+            RecordError: the record is larger than a step may be, or nothing may leave any more.
             TypeError: a part of the record is of the wrong type.
             ValueError: a number does not fit, or text has a lone surrogate.
         """
+        if self._halted_by is not None:
+            raise _halted(self._halted_by)
         key, value, partition = record.key, record.value, record.partition
         if key.__class__ is str:
             key = key.encode()
@@ -299,6 +303,7 @@ class Outbox(Generic[Promise]):
                 self._stored(part, outcomes[start:end], settled)
             self._schedule(lane)
             start = end
+        self._halt_on(settled)
         self._forget_settled()
         return settled
 
@@ -342,6 +347,7 @@ class Outbox(Generic[Promise]):
         if refused and not error.retriable:
             # As good as an answer to everything: it would go on until something is changed.
             self._fail_queued(error, settled)
+        self._halt_on(settled)
         return settled
 
     def tick(self, now: float) -> Settled[Promise]:
@@ -360,6 +366,7 @@ class Outbox(Generic[Promise]):
                     self._watch(batch)
             elif batch.promises:
                 self._give_up(batch, late, settled)
+        self._halt_on(settled)
         self._forget_settled()
         return settled
 
@@ -543,6 +550,16 @@ class Outbox(Generic[Promise]):
         self._leave(batch)
         self._schedule(lane)
 
+    def _halt_on(self, settled: Settled[Promise]) -> None:
+        """Fail what is queued, where what is to be told has a failure that nothing may come after."""
+        halts_on = self._options.halts_on
+        if halts_on is None or self._halted_by is not None:
+            return
+        failures = (outcome for _, outcome in settled if isinstance(outcome, RecordError))
+        self._halted_by = next(filter(halts_on, failures), None)
+        if self._halted_by is not None:
+            self._fail_queued(_halted(self._halted_by), settled)
+
     def _close(self, lane: Lane[Batch[Promise]]) -> None:
         """Let the lane's open batch take no more records, if there is one."""
         lane.open = None
@@ -654,6 +671,12 @@ def _too_late_on_wire(delivery_timeout_s: float) -> RecordError:
         f"no answer came within {delivery_timeout_s:g} s (delivery_timeout_s); the record may be in the log",
         retriable=True,
         delivered=Delivered.UNKNOWN,
+    )
+
+
+def _halted(cause: RecordError) -> RecordError:
+    return RecordError(
+        cause.reason, f"not sent behind a record that failed: {cause.message}", retriable=cause.retriable
     )
 
 

@@ -85,6 +85,8 @@ class Feeding:
             record_bytes_max=LINE_BYTES_MAX + _ENVELOPE_BYTES,
             delivery_timeout_s=plan.timeout_s,
             resend_unknown=plan.resend_unknown,
+            # The next run takes such a line up again: what came behind it meanwhile would stand before it.
+            halts_on=_is_for_all,
         )
         publisher = Publisher(
             plan.address.target, user=plan.user, password=plan.password, tls=plan.address.tls, options=options
@@ -190,9 +192,7 @@ class Feeding:
 
     def _is_over(self, line: Line, error: RecordError) -> bool:
         """Return whether nothing more is to be done for a line that failed."""
-        written = error.delivered is not Delivered.NO
-        of_all = error.reason in _EVERY_LINE or (error.retriable and not isinstance(error, RecordOvertaken))
-        if written or not of_all:
+        if not _is_for_all(error):
             return True
         self._stop(f"line {line.number}: {error}")
         # The next run takes it up again, once what stands against it is mended.
@@ -227,3 +227,9 @@ def _record_of(line: Line, form: Format) -> Record | None:
         msg = f"the line is longer than {LINE_BYTES_MAX} bytes: split it"
         raise bad_line(msg, "RECORD_TOO_LARGE")
     return form.record(line.content)
+
+
+def _is_for_all(error: RecordError) -> bool:
+    """Return whether a line failed, and is not stored, for what stands against every line."""
+    of_all = error.reason in _EVERY_LINE or (error.retriable and not isinstance(error, RecordOvertaken))
+    return of_all and error.delivered is Delivered.NO

@@ -602,6 +602,62 @@ class TestEnd:
         assert (True, 0) == (story.outbox.is_empty, story.outbox.held_bytes)
 
 
+class TestHalt:
+    """A failure that nothing may come after."""
+
+    @pytest.fixture
+    def story(self) -> Story:
+        """An outbox that stops at every record that is certainly not stored, with one on the wire and one queued."""
+        story = Story(delivery_timeout_s=10.0, halts_on=lambda error: error.delivered is Delivered.NO)
+        story.publish(b"1")
+        story.wait(1.0)
+        assert [b"1"] == story.sent()
+        story.publish(b"2")
+        return story
+
+    def test_refusal_halts(self, story: Story) -> None:
+        """What is queued fails, and so does what comes later."""
+        story.publish(b"other topic", topic="u")
+        story.refuse(refusal("TOPIC_FORBIDDEN", retriable=False))
+        told = ("TOPIC_FORBIDDEN", "no")
+        assert {b"1": told, b"2": told, b"other topic": told} == story.failures()
+        assert (True, None) == (story.outbox.is_empty, story.sent())
+        with pytest.raises(RecordError, match=r"TOPIC_FORBIDDEN .* not sent behind a record that failed: said the"):
+            story.publish(b"3")
+
+    def test_time_that_is_over_halts(self, story: Story) -> None:
+        """Though there would be time for the others."""
+        story.answer(Fate.REFUSED_NOW)
+        story.wait(9.0)
+        assert {b"1": ("NOT_ENOUGH_REPLICAS", "no"), b"2": ("NOT_ENOUGH_REPLICAS", "no")} == story.failures()
+        assert story.outbox.is_empty
+
+    def test_end_of_the_stream_halts(self, story: Story) -> None:
+        """Where it refuses everything."""
+        story.end(RecordError("UNAUTHENTICATED", "who?"))
+        assert {b"1": ("UNAUTHENTICATED", "no"), b"2": ("UNAUTHENTICATED", "no")} == story.failures()
+        with pytest.raises(RecordError, match="UNAUTHENTICATED"):
+            story.publish(b"3")
+
+    def test_other_failures_do_not(self, story: Story) -> None:
+        """What may be stored is done with, here."""
+        story.refuse(refusal("DEADLINE_EXCEEDED", delivered="UNKNOWN"))
+        story.wait(1.0)
+        assert [b"2"] == story.sent()
+
+    def test_what_is_on_the_wire_goes_on(self, story: Story) -> None:
+        """Also where it must be tried again."""
+        story.publish(b"without a key", key=None)
+        story.wait(1.0)
+        assert [b"without a key"] == story.sent()
+        story.refuse(refusal("TOPIC_FORBIDDEN", retriable=False))
+        story.answer(Fate.REFUSED_NOW)
+        story.wait(1.0)
+        assert [b"without a key"] == story.sent()
+        story.answer()
+        assert isinstance(story.told[b"without a key"], RecordMetadata)
+
+
 class TestRoom:
     """What the buffer takes."""
 
