@@ -11,7 +11,7 @@ import grpc
 from grpc import aio
 
 from twinpost.client.codec import NOTHING, PRODUCE, Outcome, decode_response, encode_request
-from twinpost.client.connection import CALL_S_MAX, TIMEOUT_S, Tls, aio_channel, credentials, was_cancelled
+from twinpost.client.connection import CALL_S_MAX, TIMEOUT_S, Tls, aio_channel, credentials
 from twinpost.client.deadline import deadline_after
 from twinpost.client.errors import Delivered, RecordError
 from twinpost.client.record import Record, RecordMetadata
@@ -102,6 +102,12 @@ class AsyncClient:
         except aio.UsageError:
             raise channel_closed() from None
         except asyncio.CancelledError:
-            if was_cancelled():
+            if _was_cancelled():
                 raise
             raise cut_off() from None
+
+
+def _was_cancelled() -> bool:
+    """Return whether somebody cancelled this task; else its CancelledError is how grpc tells of a closed channel."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

@@ -15,7 +15,7 @@ import grpc
 from grpc import aio
 
 from twinpost.client.codec import PRODUCE_STREAM
-from twinpost.client.connection import Tls, aio_channel, credentials, was_cancelled
+from twinpost.client.connection import Tls, aio_channel, credentials
 from twinpost.client.deadline import deadline_after
 from twinpost.client.errors import BufferFull, PublisherClosed, RecordError
 from twinpost.client.options import IDLE_S_MAX, PublisherOptions
@@ -279,10 +279,8 @@ class AsyncPublisher:
         except grpc.RpcError as failed:
             error = call_error(failed)
         except asyncio.CancelledError:
-            if not stream.ended:
-                if was_cancelled():
-                    raise
-                error = cut_off()
+            # The channel was closed, or the loop ends: either way this task is at its end, too.
+            error = cut_off()
         finally:
             self._end(stream, error)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Final
 import grpc
 from grpc import aio
 
-__all__ = ["CALL_S_MAX", "TIMEOUT_S", "Metadata", "Tls", "aio_channel", "channel", "credentials", "was_cancelled"]
+__all__ = ["CALL_S_MAX", "TIMEOUT_S", "Metadata", "Tls", "aio_channel", "channel", "credentials"]
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -76,12 +75,6 @@ def aio_channel(target: str, tls: Tls | None) -> aio.Channel:
     if tls is None:
         return aio.insecure_channel(target, options=_OPTIONS)
     return aio.secure_channel(target, tls.channel_credentials(), options=_OPTIONS)
-
-
-def was_cancelled() -> bool:
-    """Return whether somebody cancelled this task; else its CancelledError is how grpc tells of a closed channel."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def credentials(user: str | None, password: str | None) -> Metadata:
