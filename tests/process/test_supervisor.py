@@ -61,6 +61,7 @@ class Gateway:
         behaviour: str,
         companion: Companion | None,
         envoy: EnvoySettings,
+        announcement_error: BaseException | None,
         **workers: float,
     ) -> None:
         """Start a gateway whose workers behave like `behaviour`."""
@@ -76,7 +77,13 @@ class Gateway:
         )
         command = (sys.executable, "-I", str(STUB), behaviour)
         process = Supervisor(settings, directory, self.inbox, companion=companion, worker_command=command)
-        self.running = asyncio.create_task(process.run(self.up.set))
+
+        def announce() -> None:
+            self.up.set()
+            if announcement_error is not None:
+                raise announcement_error
+
+        self.running = asyncio.create_task(process.run(announce))
 
     def pids(self) -> list[int]:
         """Return the process ids that workers have left, by slot; also those of workers that ended."""
@@ -100,7 +107,12 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    behaviour: str, *, companion: Companion | None = None, envoy: str | None = None, **workers: float
+    behaviour: str,
+    *,
+    companion: Companion | None = None,
+    envoy: str | None = None,
+    announcement_error: BaseException | None = None,
+    **workers: float,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway, at most for `DEADLINE_S`; at the end every worker must be gone.
 
@@ -108,6 +120,7 @@ async def gateway(
         behaviour: of the stub workers.
         companion: a process behind them.
         envoy: behaviour of a stub of Envoy; `None` for no Envoy.
+        announcement_error: what the announcement raises, if anything.
         workers: settings of the section `workers`.
     """
     with tempfile.TemporaryDirectory(prefix="run-") as path, RunDirectory.held(Path(path), worker_slots=9) as directory:
@@ -117,7 +130,7 @@ async def gateway(
             binary.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(STUB_ENVOY), envoy])} "$@"\n')
             binary.chmod(0o700)
             settings = EnvoySettings(binary=binary)
-        started = Gateway(directory, behaviour, companion, settings, **workers)
+        started = Gateway(directory, behaviour, companion, settings, announcement_error, **workers)
         try:
             async with asyncio.timeout(DEADLINE_S):
                 yield started
@@ -135,6 +148,21 @@ async def test_gateway_is_announced_when_every_worker_serves() -> None:
     async with gateway("steady", count=3) as started:
         await started.up.wait()
         assert 3 == len(started.living())
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), SystemExit(1)])
+async def test_announcement_that_cannot_be_written_changes_nothing(error: BaseException) -> None:
+    """Standard output on a full disk, or closed by who read it, as in `twinpost serve | true`."""
+    with capture_logs() as logs:
+        async with gateway("steady", announcement_error=error) as started:
+            await started.up.wait()
+            (old,) = started.living()
+            started.inbox.put(Roll())
+            await until(lambda: len(started.living()) == 1 and old not in started.living())
+    told = "the gateway serves, but the announcement could not be written"
+    assert [{"event": told, "why": repr(error), "log_level": "warning"}] == [
+        entry for entry in logs if entry["log_level"] == "warning"
+    ]
 
 
 async def test_stop_ends_every_worker_and_nothing_else() -> None:

@@ -94,7 +94,8 @@ class Supervisor:
         """Run the gateway until somebody asks for its stop, then stop it; no process is left when this returns.
 
         Args:
-            announce: called once, when every worker serves and Envoy sends it requests.
+            announce: called once, when every worker serves and Envoy sends it requests. One that cannot be written,
+                `OSError` or rich's `SystemExit`, is logged and no more.
 
         Raises:
             SupervisorError: it stopped by itself, or was stopped by force.
@@ -178,7 +179,10 @@ class Supervisor:
             if self._front is not None:
                 await self._front_sends_requests(self._front)
             self._announced = True
-            announce()
+            try:
+                announce()
+            except (OSError, SystemExit) as error:  # the latter is rich's, where nobody reads standard output any more
+                _log.warning("the gateway serves, but the announcement could not be written", why=repr(error))
             # Whoever asked meanwhile, while there was nothing to replace yet, gets it now.
             await self._roll_until_enough()
 
