@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from twinpost_server import __version__
+from twinpost_server.config.broker_files import require_broker_files
 from twinpost_server.config.faults import ConfigError
 from twinpost_server.console import show_error, show_faults, show_notice, show_users
 from twinpost_server.core.topics import TopicPattern
@@ -322,6 +323,7 @@ def _settings(config: Path | None, flags: Mapping[str, object]) -> Settings:
     settings = load(config, os.environ, {f"--{name.replace('_', '-')}": value for name, value in flags.items()})
     if settings.auth.users_file is not None:
         require_users(settings.auth.users_file)
+    require_broker_files(settings.kafka)
     return settings
 
 

@@ -24,6 +24,7 @@ import uvloop
 
 from twinpost_server.app.produce import Produce
 from twinpost_server.app.produce_stream import ProduceStream
+from twinpost_server.config.broker_files import require_broker_files
 from twinpost_server.config.faults import ConfigError, Fault
 from twinpost_server.config.settings import Settings
 from twinpost_server.core.limits import Limits
@@ -53,7 +54,7 @@ _log = structlog.get_logger(__name__)
 async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Callable[[str], None]) -> None:
     """Serve on `socket` until `lifecycle` is asked to drain, then drain and return.
 
-    While the users file cannot be used nobody could call, so it waits for a better one before it serves.
+    While a file that it needs cannot be used, it waits for a better one before it serves.
 
     Args:
         settings: everything this process was told.
@@ -63,7 +64,7 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
     """
     loop = asyncio.get_running_loop()
     timeouts = settings.timeouts
-    authenticator = await _usable_authenticator(settings, lifecycle, tell)
+    authenticator = await _with_usable_files(settings, lifecycle, tell)
     if authenticator is None:
         lifecycle.enter(Phase.STOPPED)
         return
@@ -135,23 +136,24 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
         _log.info("stopped", requests_given_up=given_up)
 
 
-async def _usable_authenticator(
+async def _with_usable_files(
     settings: Settings, lifecycle: Lifecycle, tell: Callable[[str], None]
 ) -> Authenticator | OpenDoor | None:
-    """Return what checks credentials once the users file can be used, or `None` if the drain is asked for first.
+    """Return what checks credentials once every file can be used, or `None` if the drain is asked for first.
 
-    The command line has refused to start on such a file; it was broken since, and this worker replaces another. To fail
-    would make a crash loop of it, which ends the workers that serve with the users they have.
+    The command line has refused to start on such files; one was broken since, and this worker replaces another. To fail
+    would make a crash loop of it, which ends the workers that serve with what they have read.
     """
     complaint: tuple[Fault, ...] = ()
     while True:
         try:
+            require_broker_files(settings.kafka)
             return open_authenticator(settings.auth, workers=settings.workers.count)
         except ConfigError as error:
             if error.faults != complaint:
                 complaint = error.faults
                 _log.error(
-                    "users file cannot be used; this worker waits for it to be mended, and serves nobody until then",
+                    "a file cannot be used; this worker waits for it to be mended, and serves nobody until then",
                     faults=[str(fault) for fault in complaint],
                 )
         tell("alive")

@@ -7,7 +7,7 @@ import json
 import signal
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,6 +18,20 @@ from twinpost_server.config.settings import AuthSettings, KafkaSettings, Setting
 from twinpost_server.supervisor.supervisor import WORKER_COMMAND
 
 DEADLINE_S = 30.0
+
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBcDCCARWgAwIBAgIURm2CL0EiXGBqufwINNoKlQ4knBwwCgYIKoZIzj0EAwIw
+DTELMAkGA1UEAwwCY2EwHhcNMjYxMTI4MTIzMTIyWhcNMzYxMTI1MTIzMTIyWjAN
+MQswCQYDVQQDDAJjYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABPdw/Ub+r/FV
+7EN5KMyPCk/oVgKdul3UgAA2RDFs3uTO28X2AUwHl657frDK40PfZYqR/FLzlVWW
+Fcip6ftzHPmjUzBRMB0GA1UdDgQWBBTR5PwoRmLw/oKrRY0n4GRMiwrFnjAfBgNV
+HSMEGDAWgBTR5PwoRmLw/oKrRY0n4GRMiwrFnjAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0kAMEYCIQDM+BX+aFDagsrL3PQuvJZlh1XA8tqc+vBCkpf4z763
+FQIhAKiHq/OIBkHBUGTdx0Y2E4Hhx9EEDOG+kJ557WV17sBF
+-----END CERTIFICATE-----
+"""
+"""Any; nobody asks how long it is valid."""
 
 
 @pytest.fixture
@@ -30,10 +44,10 @@ def users_file() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def worker(users_file: Path) -> AsyncIterator[Process]:
-    """Start a worker, for at most `DEADLINE_S`; it is gone at the end."""
+async def worker(users_file: Path, **kafka: object) -> AsyncIterator[Process]:
+    """Start a worker with the settings `kafka`, for at most `DEADLINE_S`; it is gone at the end."""
     settings = Settings(
-        kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"),
+        kafka=KafkaSettings.model_validate({"bootstrap_servers": "127.0.0.1:1", **kafka}),
         auth=AuthSettings(users_file=users_file),
         timeouts=TimeoutSettings(drain_grace_s=0, drain_timeout_s=0.5),
     )
@@ -58,9 +72,9 @@ async def told(process: Process) -> str:
 
 
 async def complaints(process: Process) -> int:
-    """Return how often the worker has complained of its users file, once it has ended."""
+    """Return how often the worker has complained of a file, once it has ended."""
     assert process.stderr is not None
-    return (await process.stderr.read()).count(b"users file cannot be used")
+    return (await process.stderr.read()).count(b"a file cannot be used")
 
 
 async def test_worker_waits_for_a_users_file_that_can_be_used(users_file: Path) -> None:
@@ -74,6 +88,39 @@ async def test_worker_waits_for_a_users_file_that_can_be_used(users_file: Path) 
         process.send_signal(signal.SIGTERM)
         assert 0 == await process.wait()
         assert 1 == await complaints(process)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
+async def test_worker_waits_for_the_password_of_the_brokers(users_file: Path, content: bytes | None) -> None:
+    """A secret that is being renewed may be away, or cut off, for a while; the other workers serve meanwhile."""
+    write_users(users_file, {"shop": (quick_hash("secret"), ["*"])})
+    password = users_file.with_name("password")
+    if content is not None:
+        password.write_bytes(content)
+    sasl = {"sasl_mechanism": "PLAIN", "sasl_username": "twinpost", "sasl_password_file": password}
+    async with worker(users_file, security_protocol="SASL_PLAINTEXT", **sasl) as process:
+        await _waits_until(lambda: password.write_text("secret"), process)
+
+
+async def test_worker_waits_for_the_certificates_of_the_brokers(users_file: Path) -> None:
+    """A file with certificates may be renewed in place as well."""
+    write_users(users_file, {"shop": (quick_hash("secret"), ["*"])})
+    ca = users_file.with_name("ca.pem")
+    ca.write_text("-----BEGIN CERTIFICATE-----\nMIIB", encoding="utf-8")
+    async with worker(users_file, security_protocol="SSL", ssl_ca_file=ca) as process:
+        await _waits_until(lambda: ca.write_text(CERTIFICATE, encoding="utf-8"), process)
+
+
+async def _waits_until(mended: Callable[[], object], process: Process) -> None:
+    """See `process` wait until a file is mended, serve, and complain once."""
+    assert ["alive", "alive"] == [await told(process) for _ in range(2)]
+    mended()
+    while (event := await told(process)) == "alive":
+        pass
+    assert "serving" == event
+    process.send_signal(signal.SIGTERM)
+    assert 0 == await process.wait()
+    assert 1 == await complaints(process)
 
 
 async def test_other_fault_of_the_users_file_is_told_again(users_file: Path) -> None:

@@ -185,6 +185,22 @@ class TestSettings:
         answer = run("check-config", "--kafka", "x:1", "--users-file", "users.toml")
         assert (2, True) == (answer.exit_code, problem in answer.stderr)
 
+    def test_faults_of_the_brokers_password_are_reported_too(self, directory: Path) -> None:
+        """A worker would wait for them to be mended."""
+        (directory / "password").write_bytes(b"\xff")
+        (directory / "twinpost.toml").write_text("""
+            [kafka]
+            bootstrap_servers = "a:1"
+            security_protocol = "SASL_PLAINTEXT"
+            sasl_mechanism = "PLAIN"
+            sasl_username = "gateway"
+            sasl_password_file = "password"
+            [auth]
+            mode = "none"
+        """)
+        answer = run("check-config", "--config", "twinpost.toml")
+        assert (2, True) == (answer.exit_code, "kafka.sasl_password_file: the file it names" in answer.stderr)
+
     def test_secrets_are_not_printed(self, directory: Path) -> None:
         """Settings name the file of a password, never the password."""
         (directory / "password").write_text("hunter2")

@@ -29,6 +29,7 @@ def connection_config(kafka: KafkaSettings) -> ClientConfig:
 
     Raises:
         OSError: the password file cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
     """
     config: ClientConfig = {
         "bootstrap.servers": kafka.bootstrap_servers,
@@ -60,6 +61,7 @@ def producer_config(kafka: KafkaSettings, limits: LimitSettings, timeouts: Timeo
 
     Raises:
         OSError: the password file cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
     """
     request_timeout_ms = int(timeouts.request_timeout_s * 1000)
     answer_timeout_ms = min(int(_ANSWER_TIMEOUT_S * 1000), max(1000, request_timeout_ms // 3))

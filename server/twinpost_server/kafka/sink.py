@@ -57,6 +57,8 @@ class KafkaSink:
 
         Raises:
             OSError: the SASL password file cannot be read.
+            UnicodeDecodeError: it is not UTF-8.
+            KafkaException: librdkafka refuses the configuration, as where the CA file holds no certificate.
         """
         self.budget = Budget(records_max=limits.in_flight_records_max, size_bytes_max=limits.in_flight_bytes_max)
         self._producers = Producers(

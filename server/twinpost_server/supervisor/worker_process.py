@@ -34,7 +34,7 @@ class WorkerProcess:
 
     Standard input stays open as the lifeline: its end tells the worker that the supervisor is gone. Each line of
     standard output is a JSON object with an `event`: `serving` once, `alive` every second, `draining` once. A worker
-    that waits for its users file to be mended says `alive` before `serving`, and is left to wait.
+    that waits for a file to be mended says `alive` before `serving`, and is left to wait.
     """
 
     def __init__(self, name: str, child: Child, settings: Settings, on_up: Callable[[], None]) -> None:
