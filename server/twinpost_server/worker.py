@@ -34,6 +34,7 @@ from twinpost_server.lifecycle import Lifecycle, Phase
 from twinpost_server.rpc.guard import CallGuard
 from twinpost_server.rpc.health import Health
 from twinpost_server.rpc.producer_service import ProducerService
+from twinpost_server.rpc.reflection import Reflection
 from twinpost_server.rpc.rest_json import RestDecoder
 from twinpost_server.rpc.rest_service import ProducerRestService
 from twinpost_server.rpc.server import open_server
@@ -70,9 +71,10 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
         return
     async with AsyncExitStack() as stack:
         health = Health()
+        reflection = Reflection() if settings.grpc.reflection else None
 
         def on_cluster_change(state: ClusterState) -> None:
-            background.create_task(health.set_brokers_reachable(reachable=state is ClusterState.UP))
+            health.set_brokers_reachable(reachable=state is ClusterState.UP)
 
         background = await stack.enter_async_context(asyncio.TaskGroup())
         sink = KafkaSink(settings.kafka, settings.limits, timeouts, on_cluster_change=on_cluster_change)
@@ -106,12 +108,11 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
                 request_timeout_s=timeouts.request_timeout_s,
             ),
             health=health,
-            reflection_enabled=settings.grpc.reflection,
+            reflection=reflection,
             body_bytes_max=limits.body_bytes_max,
         )
-        await health.tell()
         await server.start()
-        await health.set_routable(routable=True)
+        health.set_routable(routable=True)
         lifecycle.enter(Phase.SERVING)
         # What was built until here lives as long as the process: the collector need not walk it again.
         gc.collect()
@@ -125,9 +126,11 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
         lifecycle.enter(Phase.DRAINING)
         tell("draining")
         give_up_at = loop.time() + timeouts.drain_grace_s + timeouts.drain_timeout_s
-        await health.set_routable(routable=False)
+        health.set_routable(routable=False)
         await asyncio.sleep(timeouts.drain_grace_s)
-        native.drain()
+        for streams in (native, health, reflection):
+            if streams is not None:
+                streams.drain()
         await server.stop(grace=timeouts.drain_timeout_s)
         given_up = await sink.close(timeout_s=max(0.0, give_up_at - loop.time()))
         beating.cancel()

@@ -7,8 +7,9 @@ from typing import Final
 
 import grpc
 from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME
 
 from twinpost.v1 import producer_rest_service_pb2, producer_service_pb2
 from twinpost_server.core.errors import RequestFailed
@@ -16,6 +17,7 @@ from twinpost_server.rpc.call import Call
 from twinpost_server.rpc.health import Health
 from twinpost_server.rpc.producer_service import ProducerService
 from twinpost_server.rpc.recovery import recovered, recovered_stream
+from twinpost_server.rpc.reflection import Reflection
 from twinpost_server.rpc.rest_service import ProducerRestService
 from twinpost_server.rpc.rich_error import abort
 
@@ -37,7 +39,7 @@ def open_server(
     native: ProducerService,
     rest: ProducerRestService,
     health: Health,
-    reflection_enabled: bool,
+    reflection: Reflection | None,
     body_bytes_max: int,
 ) -> aio.Server:
     """Return a server that listens on the unix socket `socket` once started; must run on the loop that serves.
@@ -72,14 +74,32 @@ def open_server(
             grpc.method_handlers_generic_handler(
                 rest_name, {"Produce": grpc.unary_unary_rpc_method_handler(recovered(rest.produce, rest.fail))}
             ),
+            _health_handler(health),
+            *(() if reflection is None else (_reflection_handler(reflection),)),
         )
     )
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
-    if reflection_enabled:
-        health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        reflection.enable_server_reflection((native_name, health_name, reflection.SERVICE_NAME), server)
     server.add_insecure_port(f"unix:{socket}")
     return server
+
+
+def _health_handler(health: Health) -> grpc.GenericRpcHandler:
+    read, write = health_pb2.HealthCheckRequest.FromString, health_pb2.HealthCheckResponse.SerializeToString
+    return grpc.method_handlers_generic_handler(
+        health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+        {
+            "Check": grpc.unary_unary_rpc_method_handler(health.check, read, write),
+            "Watch": grpc.unary_stream_rpc_method_handler(health.watch, read, write),
+        },
+    )
+
+
+def _reflection_handler(reflection: Reflection) -> grpc.GenericRpcHandler:
+    info = grpc.stream_stream_rpc_method_handler(
+        reflection.info,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler(SERVICE_NAME, {"ServerReflectionInfo": info})
 
 
 async def _abort(failed: RequestFailed, context: Call) -> bytes:

@@ -26,6 +26,7 @@ from twinpost_server.core.principal import ANONYMOUS, Principal
 from twinpost_server.rpc.guard import CallGuard
 from twinpost_server.rpc.health import Health
 from twinpost_server.rpc.producer_service import ProducerService
+from twinpost_server.rpc.reflection import Reflection
 from twinpost_server.rpc.rest_json import RestDecoder
 from twinpost_server.rpc.rest_service import ProducerRestService
 from twinpost_server.rpc.server import open_server
@@ -150,6 +151,7 @@ class Gateway:
         doorkeeper: who decides who may call.
         health: what it says of itself.
         service: the native service.
+        reflection: the contract, where it is shown.
         channel: the way to it.
         room: raised by the guard's look at the budget, if set.
         admitted: the sizes that the guard was asked about.
@@ -164,6 +166,7 @@ class Gateway:
         self.room: RequestFailed | None = None
         self.admitted: list[int] = []
         self.service: ProducerService
+        self.reflection: Reflection | None
 
     @classmethod
     @asynccontextmanager
@@ -181,6 +184,7 @@ class Gateway:
         socket = directory / "s"
         async with aio.insecure_channel(f"unix:{socket}") as channel:
             gateway = cls(channel)
+            gateway.reflection = Reflection() if reflection_enabled else None
             produce = Produce(gateway.sink, limits)
             guard = CallGuard(gateway.doorkeeper, gateway._check_room)
             gateway.service = ProducerService(
@@ -202,10 +206,9 @@ class Gateway:
                     request_timeout_s=request_timeout_s,
                 ),
                 health=gateway.health,
-                reflection_enabled=reflection_enabled,
+                reflection=gateway.reflection,
                 body_bytes_max=limits.body_bytes_max,
             )
-            await gateway.health.tell()
             await server.start()
             try:
                 yield gateway

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 from grpc import StatusCode, aio
@@ -13,6 +14,7 @@ from twinpost_server.rpc.health import ROUTING_SERVICE
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 SERVICE = "grpc.health.v1.Health"
 READY_SERVICES = ("", "twinpost.v1.ProducerService")
 
@@ -46,8 +48,8 @@ async def test_ready_is_routable_with_brokers(
     gateway: Gateway, expected: list[int], *, routable: bool, reachable: bool
 ) -> None:
     """A worker without brokers still takes requests, to answer them with 503."""
-    await gateway.health.set_routable(routable=routable)
-    await gateway.health.set_brokers_reachable(reachable=reachable)
+    gateway.health.set_routable(routable=routable)
+    gateway.health.set_brokers_reachable(reachable=reachable)
     assert expected == await told(gateway)
 
 
@@ -57,7 +59,7 @@ async def test_watchers_are_told_of_changes(gateway: Gateway) -> None:
     watching = aiter(watch(health_pb2.HealthCheckRequest(service=ROUTING_SERVICE).SerializeToString()))
     async with asyncio.timeout(5):
         assert NOT_SERVING == status(await anext(watching))
-        await gateway.health.set_routable(routable=True)
+        gateway.health.set_routable(routable=True)
         assert SERVING == status(await anext(watching))
 
 
@@ -67,3 +69,40 @@ async def test_other_services_are_not_found(gateway: Gateway) -> None:
     with pytest.raises(aio.AioRpcError) as refused:
         await gateway.call(request, method=f"{SERVICE}/Check")
     assert StatusCode.NOT_FOUND is refused.value.code()
+
+
+async def test_watcher_that_does_not_read_holds_nobody_up(gateway: Gateway) -> None:
+    """Changes go past it, and its status is the latest once it reads."""
+    context = cast("Any", None)
+    slow = gateway.health.watch(health_pb2.HealthCheckRequest(service=ROUTING_SERVICE), context)
+    assert NOT_SERVING == (await anext(slow)).status
+    for routable in (True, False, True):
+        gateway.health.set_routable(routable=routable)
+    assert [SERVING, NOT_SERVING, NOT_SERVING] == await told(gateway)
+    assert SERVING == (await anext(slow)).status
+
+
+async def test_change_while_a_status_is_written_is_told(gateway: Gateway) -> None:
+    """Also where it comes between a status and the wait for the next."""
+    watching = gateway.health.watch(health_pb2.HealthCheckRequest(service=ROUTING_SERVICE), cast("Any", None))
+    assert NOT_SERVING == (await anext(watching)).status
+    following = asyncio.ensure_future(anext(watching))
+    gateway.health.set_routable(routable=True)
+    async with asyncio.timeout(5):
+        assert SERVING == (await following).status
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"), [(ROUTING_SERVICE, [SERVING, NOT_SERVING]), ("unknown", [SERVICE_UNKNOWN])]
+)
+async def test_drain_ends_the_watch(gateway: Gateway, service: str, expected: list[int]) -> None:
+    """A watcher learns that nothing serves any more; a service that is not known may be watched as well."""
+    gateway.health.set_routable(routable=True)
+    watch: aio.UnaryStreamMultiCallable[bytes, bytes] = gateway.channel.unary_stream(f"/{SERVICE}/Watch")
+    watching = watch(health_pb2.HealthCheckRequest(service=service).SerializeToString())
+    async with asyncio.timeout(5):
+        statuses = [status(await anext(aiter(watching)))]
+        gateway.health.drain()
+        statuses += [status(answer) async for answer in watching]
+    assert expected == statuses
+    assert SERVING == (await told(gateway))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 
@@ -32,6 +33,22 @@ async def test_reflection_shows_the_native_service_and_health(gateway: Gateway) 
         REFLECTION,
     }
     assert expected == names
+
+
+async def test_drain_ends_reflection(gateway: Gateway) -> None:
+    """A tool keeps its stream open for as long as it runs; a worker does not wait for that."""
+    reflect: aio.StreamStreamMultiCallable[bytes, bytes] = gateway.channel.stream_stream(
+        f"/{REFLECTION}/ServerReflectionInfo"
+    )
+    call = reflect()
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    await call.write(request.SerializeToString())
+    async with asyncio.timeout(5):
+        assert await call.read()
+        assert gateway.reflection is not None
+        gateway.reflection.drain()
+        assert aio.EOF is await call.read()
+        assert StatusCode.OK is await call.code()
 
 
 async def test_reflection_can_be_left_out(socket_directory: Path) -> None:
