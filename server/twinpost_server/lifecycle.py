@@ -27,6 +27,7 @@ class Lifecycle:
     def __init__(self) -> None:
         """Start as STARTING."""
         self.phase = Phase.STARTING
+        self._streams_end_asked = asyncio.Event()
         self._drain_asked = asyncio.Event()
 
     def enter(self, phase: Phase) -> None:
@@ -39,6 +40,14 @@ class Lifecycle:
             msg = f"a worker that is {self.phase.name} cannot become {phase.name}"
             raise ValueError(msg)
         self.phase = phase
+
+    def ask_streams_end(self) -> None:
+        """Ask for the end of every stream; asking again changes nothing."""
+        self._streams_end_asked.set()
+
+    async def streams_end_asked(self) -> None:
+        """Return once the end of streams was asked for."""
+        await self._streams_end_asked.wait()
 
     def ask_drain(self) -> None:
         """Ask for the drain; asking again changes nothing."""

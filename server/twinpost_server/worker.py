@@ -2,7 +2,8 @@
 
 `python -m twinpost_server.worker` reads one line of JSON from standard input (`settings`, `index`, `socket`), serves on
 that unix socket, and tells its supervisor on standard output how it is, one JSON object a line. Standard input stays
-open while the supervisor lives: its end means that nobody is left to serve for, and the worker drains.
+open while the supervisor lives: another line asks for the end of streams, and its own end means that nobody is left to
+serve for, and the worker drains.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -60,7 +61,7 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
     Args:
         settings: everything this process was told.
         socket: the unix socket to listen on; a stale file there is replaced.
-        lifecycle: told of every phase; its `ask_drain` ends this call.
+        lifecycle: told of every phase; its `ask_streams_end` ends streams and nothing else, its `ask_drain` this call.
         tell: called with `serving`, `alive` (every second, by the loop itself, also while it waits) and `draining`.
     """
     loop = asyncio.get_running_loop()
@@ -120,6 +121,7 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
         gc.set_threshold(*_GC_THRESHOLDS)
         tell("serving")
         beating = background.create_task(_beat(tell))
+        background.create_task(_end_streams(lifecycle, [native, health, *([] if reflection is None else [reflection])]))
         _log.info("serving", socket=str(socket))
 
         await lifecycle.drain_asked()
@@ -128,9 +130,7 @@ async def serve(settings: Settings, socket: Path, lifecycle: Lifecycle, tell: Ca
         give_up_at = loop.time() + timeouts.drain_grace_s + timeouts.drain_timeout_s
         health.set_routable(routable=False)
         await asyncio.sleep(timeouts.drain_grace_s)
-        for streams in (native, health, reflection):
-            if streams is not None:
-                streams.drain()
+        lifecycle.ask_streams_end()
         await server.stop(grace=timeouts.drain_timeout_s)
         given_up = await sink.close(timeout_s=max(0.0, give_up_at - loop.time()))
         beating.cancel()
@@ -168,6 +168,12 @@ async def _with_usable_files(
         return None
 
 
+async def _end_streams(lifecycle: Lifecycle, servicers: Sequence[ProducerService | Health | Reflection]) -> None:
+    await lifecycle.streams_end_asked()
+    for servicer in servicers:
+        servicer.drain()
+
+
 async def _beat(tell: Callable[[str], None]) -> None:
     while True:
         tell("alive")
@@ -188,7 +194,7 @@ async def _main(settings: Settings, socket: Path) -> None:
     # A terminal's Ctrl-C is the supervisor's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     loop.add_signal_handler(signal.SIGTERM, lifecycle.ask_drain)
-    lifeline = loop.create_task(_supervisor_gone(lifecycle))
+    lifeline = loop.create_task(_hear_supervisor(lifecycle))
     await serve(settings, socket, lifecycle, _tell)
     lifeline.cancel()
     # All that counts is flushed and told. A thread may still wait within librdkafka for an answer of a cluster that is
@@ -196,10 +202,11 @@ async def _main(settings: Settings, socket: Path) -> None:
     os._exit(0)
 
 
-async def _supervisor_gone(lifecycle: Lifecycle) -> None:
+async def _hear_supervisor(lifecycle: Lifecycle) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
+    while await reader.readline():
+        lifecycle.ask_streams_end()
     lifecycle.ask_drain()
 
 

@@ -7,8 +7,11 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2
 
 from tests.brokers.embedded import EmbeddedBroker
 from tests.brokers.ledger import read_topic
@@ -18,6 +21,7 @@ from tests.brokers.waiting import wait_for
 from tests.faults.bounds import within_s
 from tests.process.load import Load
 from tests.process.watched import WatchedGateway
+from twinpost.v1 import producer_service_pb2, producer_service_pb2_grpc, record_pb2
 
 READY_S = 20.0
 """Generous, since the machine may have other things to do; how long it does take is printed."""
@@ -214,6 +218,42 @@ def test_stop_waits_for_the_answers_of_slow_requests(
             assert 0 == gateway.ended(within_s=15)
         assert set(load.failures) <= NOT_ACCEPTED
         assert sorted(load.acknowledged) == _stored(embedded_broker, topic)
+
+
+def test_stop_does_not_wait_for_callers_to_end_their_streams(
+    tmp_path: Path, embedded_broker: EmbeddedBroker, topic_name: Callable[[], str]
+) -> None:
+    """What a stream has sent is answered, then it is told to leave, and a watcher that nothing serves any more."""
+    topic = topic_name()
+    embedded_broker.create_topic(topic)
+    settings = {"timeouts": {"drain_grace_s": 0, "drain_timeout_s": 60}}
+    with (
+        WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway,
+        grpc.insecure_channel(gateway.address) as channel,
+    ):
+        gateway.wait_until_ready()
+        steps: SimpleQueue[producer_service_pb2.ProduceStreamRequest | None] = SimpleQueue()
+        stream = producer_service_pb2_grpc.ProducerServiceStub(channel).ProduceStream(iter(steps.get, None), timeout=60)
+        watch = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )(health_pb2.HealthCheckRequest(), timeout=60)
+        records = [record_pb2.Record(topic=topic, value=b"hello")]
+        try:
+            steps.put(producer_service_pb2.ProduceStreamRequest(sequence=1, records=records))
+            assert 1 == next(stream).sequence
+            assert health_pb2.HealthCheckResponse.SERVING == next(watch).status
+            gateway.send(signal.SIGTERM)
+            with pytest.raises(grpc.RpcError):
+                next(stream)
+            assert grpc.StatusCode.UNAVAILABLE is stream.code()
+            assert "the gateway is stopping: connect again and go on" in stream.details()
+            assert [health_pb2.HealthCheckResponse.NOT_SERVING] == [answer.status for answer in watch]
+            assert 0 == gateway.ended(within_s=15)
+        finally:
+            steps.put(None)
+        assert "requests were still under way" not in gateway.log()
 
 
 def test_workers_can_serve_without_envoy(tmp_path: Path, embedded_broker: EmbeddedBroker) -> None:

@@ -52,6 +52,17 @@ async def test_drain_wakes_everyone_who_waits() -> None:
         lifecycle.ask_drain()
 
 
+async def test_end_of_streams_is_no_drain() -> None:
+    """A worker goes on with its other requests."""
+    lifecycle = Lifecycle()
+    draining = asyncio.create_task(lifecycle.drain_asked())
+    lifecycle.ask_streams_end()
+    async with asyncio.timeout(5):
+        await lifecycle.streams_end_asked()
+    assert not draining.done()
+    draining.cancel()
+
+
 async def test_drain_asked_for_beforehand_is_not_lost() -> None:
     """A signal may come while the worker still starts."""
     lifecycle = Lifecycle()

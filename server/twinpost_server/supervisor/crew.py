@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -15,12 +15,21 @@ from twinpost_server.supervisor.keeper import Keeper, Kept
 from twinpost_server.supervisor.restart_budget import RestartBudget
 from twinpost_server.supervisor.slots import Slot, Slots
 
-__all__ = ["REPLACEMENT_TIMEOUT_S", "Crew", "MayReplace", "StartWorker"]
+__all__ = ["REPLACEMENT_TIMEOUT_S", "Crew", "MayReplace", "StartWorker", "Worker"]
 
 REPLACEMENT_TIMEOUT_S: Final = 60.0
 """How long a rolling restart waits until a new worker does what the old ones do."""
 
-StartWorker = Callable[[Slot, Callable[[], None]], Awaitable[Kept]]
+
+class Worker(Kept, Protocol):
+    """A running worker."""
+
+    def end_streams(self) -> None:
+        """Ask it to end every stream once what it has sent is answered; other requests go on."""
+        ...
+
+
+StartWorker = Callable[[Slot, Callable[[], None]], Awaitable[Worker]]
 MayReplace = Callable[[Slot], Awaitable[bool]]
 
 _log = structlog.get_logger(__name__)
@@ -56,6 +65,7 @@ class Crew:
         self._on_given_up = on_given_up
         self._members: list[_Member] = []
         self._candidate: _Member | None = None
+        self._workers: dict[Slot, Worker] = {}
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -91,6 +101,11 @@ class Crew:
             # The order counts: from here on the old worker may end without being started again, or missed.
             await self._remove(old)
         _log.info("rolling restart done", workers=len(self._members))
+
+    def end_streams(self) -> None:
+        """Ask every worker to end its streams; other requests go on."""
+        for worker in self._workers.values():
+            worker.end_streams()
 
     async def retire(self) -> None:
         """End every worker politely, all at once."""
@@ -130,8 +145,12 @@ class Crew:
 
     def _engage(self) -> _Member:
         slot = self._slots.take()
-        keeper = Keeper(f"worker {slot.index}", lambda on_up: self._start_worker(slot, on_up), self._new_budget())
-        return _Member(slot, keeper)
+
+        async def start(on_up: Callable[[], None]) -> Worker:
+            worker = self._workers[slot] = await self._start_worker(slot, on_up)
+            return worker
+
+        return _Member(slot, Keeper(f"worker {slot.index}", start, self._new_budget()))
 
     def _enrol(self, member: _Member) -> None:
         self._members.append(member)

@@ -95,13 +95,15 @@ class EnvoyFront:
         """Return whether any worker reaches the brokers, which is what /readyz tells."""
         return any((await self._health()).get(READY_CLUSTER, {}).values())
 
-    async def drain(self) -> None:
+    async def drain(self, end_streams: Callable[[], None]) -> None:
         """Take no new requests and wait for the answers to the others, each step under its deadline.
 
         1. /readyz says 503, and callers are told to leave with every answer, while connections and requests are still
            taken: balancers and callers see it within the grace period.
         2. The port is closed.
-        3. Every request under way is answered, or `drain_timeout_s` has passed.
+        3. `end_streams` is called: a stream may be open for as long as its caller likes. Not sooner, since who connects
+           again is not to come back here.
+        4. Every request under way is answered, or `drain_timeout_s` has passed.
         """
         timeouts = self._settings.timeouts
         try:
@@ -109,6 +111,7 @@ class EnvoyFront:
             await asyncio.sleep(timeouts.drain_grace_s)
             async with asyncio.timeout(timeouts.drain_timeout_s):
                 await self._admin.stop_listening()
+                end_streams()
                 await self._quiet()
         except TimeoutError:
             _log.warning(

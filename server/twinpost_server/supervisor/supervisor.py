@@ -158,7 +158,7 @@ class Supervisor:
             # A new one would open the port again, and say that the gateway is ready.
             self._front_keeper.restart_no_more()
             if self._front_keeper.is_up:
-                await self._front.drain()
+                await self._front.drain(self._crew.end_streams)
         await self._crew.retire()
         for keeper in (self._front_keeper, self._companion_keeper):
             if keeper is not None:

@@ -32,9 +32,9 @@ _log = structlog.get_logger(__name__)
 class WorkerProcess:
     """A worker: told its settings on standard input, heard on standard output.
 
-    Standard input stays open as the lifeline: its end tells the worker that the supervisor is gone. Each line of
-    standard output is a JSON object with an `event`: `serving` once, `alive` every second, `draining` once. A worker
-    that waits for a file to be mended says `alive` before `serving`, and is left to wait.
+    Standard input stays open: another line asks for the end of streams, its end says that the supervisor is gone. Each
+    line of standard output is a JSON object with an `event`: `serving` once, `alive` every second, `draining` once. A
+    worker that waits for a file to be mended says `alive` before `serving`, and is left to wait.
     """
 
     def __init__(self, name: str, child: Child, settings: Settings, on_up: Callable[[], None]) -> None:
@@ -80,6 +80,10 @@ class WorkerProcess:
             listening.cancel()
             watching.cancel()
         return Ending(self.name, returncode, self._cause)
+
+    def end_streams(self) -> None:
+        """Ask the worker to end every stream once what it has sent is answered; other requests go on."""
+        self._child.stdin.write(b"end streams\n")
 
     async def stop(self) -> None:
         """End the process: politely and within its own deadlines where it serves, at once where it does not yet."""
