@@ -21,7 +21,7 @@ from twinpost_server.config.faults import ConfigError
 from twinpost_server.console import show_error, show_faults, show_notice, show_users
 from twinpost_server.core.topics import TopicPattern
 from twinpost_server.security.passwords import hash_password, password_problem
-from twinpost_server.security.users import name_problem, read_users, require_users
+from twinpost_server.security.users import RATE_MAX, name_problem, read_users, require_users
 from twinpost_server.security.users_editor import EditError, put_user, remove_user, require_absent
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ _users_file = click.option(
 )
 
 
-_RATE: Final = click.FloatRange(min=0, min_open=True, max=1e15)
+_RATE: Final = click.FloatRange(min=0, min_open=True, max=RATE_MAX)
 
 
 def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:

@@ -45,5 +45,8 @@ class ConfigError(Exception):
 def quoted(value: object) -> str:
     """Return `value` much as it was written, cut short where it is long, and safe for a terminal."""
     if not isinstance(value, str):
-        return quoted(json.dumps(value, default=str))[1:-1]
+        try:
+            return quoted(json.dumps(value, default=str))[1:-1]
+        except ValueError:  # TOML's hexadecimal numbers may be longer than Python writes in decimal
+            return "a number of thousands of digits"
     return repr(value if len(value) <= _QUOTED_LENGTH_MAX else f"{value[:_QUOTED_LENGTH_MAX]}…")

@@ -152,6 +152,9 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         msg = f"is not TOML: {error}"
         raise _UnusableError(msg) from error
+    except (ValueError, RecursionError) as error:  # what Python's own reader says of it, which TOML allows
+        msg = "has a number that is too long, or is nested too deep, to be read"
+        raise _UnusableError(msg) from error
 
 
 def _in_file(
@@ -228,7 +231,7 @@ def _list(text: str) -> object:
     if text.lstrip().startswith("["):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text  # which is no list: the model says what was expected
     return [item for part in text.split(",") if (item := part.strip())]
 

@@ -10,7 +10,6 @@ bytes_per_s = 1_000_000
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -23,13 +22,26 @@ from twinpost_server.core.quota import Quota, QuotaMeter
 from twinpost_server.core.topics import TopicPattern
 from twinpost_server.security.passwords import has_controls, is_password_hash
 
-__all__ = ["NAME_LENGTH_MAX", "RATES", "User", "Users", "name_problem", "parse_users", "read_users", "require_users"]
+__all__ = [
+    "NAME_LENGTH_MAX",
+    "RATES",
+    "RATE_MAX",
+    "User",
+    "Users",
+    "name_problem",
+    "parse_users",
+    "read_users",
+    "require_users",
+]
 
 NAME_LENGTH_MAX: Final = 255
 """Longest user name in characters."""
 
 RATES: Final = ("records_per_s", "bytes_per_s")
 """The keys of a user's quota."""
+
+RATE_MAX: Final = 1e15
+"""The highest rate, in records or bytes each second."""
 
 _HOW_TO_ADD: Final = "make one with `twinpost user add`"
 
@@ -116,6 +128,9 @@ def parse_users(content: bytes, file: Path) -> Users:
         raise ConfigError(Fault(str(file), f"is not UTF-8 at byte {error.start}: expected TOML")) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(Fault(str(file), f"is not TOML: {error}")) from error
+    except (ValueError, RecursionError) as error:  # what Python's own reader says of it, which TOML allows
+        problem = "has a number that is too long, or is nested too deep, to be read"
+        raise ConfigError(Fault(str(file), problem)) from error
     faults = [
         Fault(f"{file}: {quoted(name)}", "there is no such table: expected [users.NAME] for each user")
         for name in document
@@ -140,8 +155,8 @@ def parse_users(content: bytes, file: Path) -> Users:
 def _is_rate(value: object) -> bool:
     if value is None:
         return True
-    # TOML has booleans, which Python takes for integers, and infinity.
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    # TOML has booleans, which Python takes for integers, infinity, and integers that no float can hold.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= RATE_MAX
 
 
 def _problems(name: str, table: object) -> Iterator[str]:
@@ -161,7 +176,7 @@ def _problems(name: str, table: object) -> Iterator[str]:
         yield "password_hash is no Argon2 hash: set it with `twinpost user add --replace`"
     for rate in RATES:
         if not _is_rate(table.get(rate)):
-            yield f"{rate} must be a number above 0; leave it out for no bound"
+            yield f"{rate} must be a number above 0, at most {RATE_MAX:.0f}; leave it out for no bound"
     topics = table.get("topics")
     if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
         yield 'topics must be a list of patterns, such as ["orders.*", "cities"], or ["*"] for every topic'

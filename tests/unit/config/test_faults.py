@@ -23,6 +23,7 @@ def test_error_has_every_fault_on_a_line_of_its_own() -> None:
         (float("inf"), "Infinity"),
         ("\x1b[31mred", r"'\x1b[31mred'"),
         ("x" * 61, f"'{'x' * 60}…'"),
+        pytest.param(1 << 20_000, "a number of thousands of digits", id="huge"),
     ],
 )
 def test_value_is_quoted_as_it_was_written(value: object, text: str) -> None:

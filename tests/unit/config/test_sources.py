@@ -267,6 +267,28 @@ class TestFaults:
             "flag --port: 'x' is not accepted: expected a whole number, at least 1, at most 65535",
         ] == faults(file, {}, {"--port": "x"})
 
+    @pytest.mark.parametrize("value", ["1" * 5000, "[" * 5000], ids=["long", "deep"])
+    def test_file_that_python_cannot_read_is_a_fault(self, file: Path, value: str) -> None:
+        """TOML has no bounds for numbers and nesting; its reader has."""
+        file.write_text(f"x = {value}")
+        problem = "has a number that is too long, or is nested too deep, to be read"
+        assert [f"twinpost.toml: {problem}"] == faults(file, {})
+
+    @pytest.mark.parametrize("value", [f"1{'0' * 400}", f"0x{'f' * 5000}"], ids=["1e400", "hexadecimal"])
+    @pytest.mark.parametrize("setting", ["listen.port", "kafka.linger_ms"])
+    def test_huge_number_is_a_fault(self, file: Path, setting: str, value: str) -> None:
+        """No float can hold it, or no Python print it."""
+        section, name = setting.split(".")
+        file.write_text(f"[{section}]\n{name} = {value}\n")
+        (fault,) = faults(file, NEEDED)
+        assert fault.startswith(f"twinpost.toml: {setting}: ")
+        assert " is not accepted: expected a" in fault
+
+    def test_list_nested_too_deep_is_not_accepted(self) -> None:
+        """JSON's reader has a bound as well."""
+        (fault,) = faults(None, NEEDED | {"TWINPOST_REST__CORS_ORIGINS": "[" * 100_000})
+        assert "is not accepted: expected a list of text" in fault
+
     def test_missing_file_is_a_fault(self, file: Path) -> None:
         """One, not a dozen of missing settings."""
         expected = "cannot be read: No such file or directory; give the path of a TOML file that this user may read"

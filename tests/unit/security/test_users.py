@@ -95,6 +95,8 @@ def test_every_fault_is_named_at_once() -> None:
     [
         ("users = 3", "users.toml: users: expected a table [users.NAME] for each user"),
         ("[users.a\n", "users.toml: is not TOML: "),
+        pytest.param(f"x = {'1' * 5000}", "users.toml: has a number that is too long, or", id="long"),
+        pytest.param(f"x = {'[' * 5000}", "users.toml: has a number that is too long, or", id="deep"),
     ],
 )
 def test_file_of_another_shape_is_refused(text: str, problem: str) -> None:
@@ -153,9 +155,12 @@ def test_quota_is_read() -> None:
     assert Quota(records_per_s=5) == user.quota
 
 
-@pytest.mark.parametrize("rate", ["0", "-1", "inf", "nan", "true", '"5"', "[1]"])
+@pytest.mark.parametrize(
+    "rate", ["0", "-1", "1e16", "inf", "nan", "true", '"5"', "[1]", pytest.param("9" * 400, id="huge")]
+)
 @pytest.mark.parametrize("name", ["records_per_s", "bytes_per_s"])
 def test_rate_that_is_none_is_a_fault(name: str, rate: str) -> None:
     """It is named, with what was expected."""
     faults = faults_of(f'[users.a]\npassword_hash = "{HASH}"\ntopics = []\n{name} = {rate}\n')
-    assert [f"{FILE}: user 'a': {name} must be a number above 0; leave it out for no bound"] == faults
+    expected = "must be a number above 0, at most 1000000000000000; leave it out for no bound"
+    assert [f"{FILE}: user 'a': {name} {expected}"] == faults
