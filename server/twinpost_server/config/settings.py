@@ -68,11 +68,11 @@ class ListenSettings(Section):
     @classmethod
     def _is_address(cls, host: str) -> str:
         try:
-            ip_address(host)
+            # In its usual spelling: `::0` is every interface, too.
+            return str(ip_address(host))
         except ValueError:
             msg = f"{host!r} is not an IP address, and Envoy listens on nothing else: for localhost write 127.0.0.1"
             raise ValueError(msg) from None
-        return host
 
 
 class KafkaSettings(Section):
@@ -175,10 +175,10 @@ class LimitSettings(Section):
     in_flight_records_max: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         200_000, description="Most records a worker holds unacknowledged; past it callers get 429."
     )
-    connections_max: Annotated[int, Field(ge=1)] = Field(
+    connections_max: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         20_000, description="Most connections the public port holds open."
     )
-    concurrent_requests_max: Annotated[int, Field(ge=1)] = Field(
+    concurrent_requests_max: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         1024, description="Most requests on their way to the workers at once; past it callers get 429."
     )
 
@@ -255,7 +255,7 @@ class WorkerSettings(Section):
     """The worker processes."""
 
     count: Annotated[int, Field(ge=1, le=256)] = Field(1, description="Worker processes.")
-    restart_limit: Annotated[int, Field(ge=1)] = Field(
+    restart_limit: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         5,
         description=(
             "Failures of a process within restart_window_s, or in a row before it gets to work, after which twinpost "
@@ -276,7 +276,7 @@ class EnvoySettings(Section):
     access_log: Literal["all", "errors", "none"] = Field(
         "errors", description="Requests written to the access log; never their query, body or message."
     )
-    heap_bytes_max: Annotated[int, Field(ge=64 * MIB)] = Field(
+    heap_bytes_max: Annotated[int, Field(ge=64 * MIB, le=1024 * 1024 * MIB)] = Field(
         1024 * MIB, description="Heap at which Envoy refuses new requests."
     )
 

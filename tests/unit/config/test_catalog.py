@@ -24,7 +24,7 @@ def catalog() -> Catalog:
         ("kafka.sasl_username", "text"),
         ("kafka.sasl_mechanism", "one of 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'"),
         ("kafka.topic_lookup_timeout_s", "a number, more than 0, at most 60"),
-        ("limits.connections_max", "a whole number, at least 1"),
+        ("limits.connections_max", "a whole number, at least 1, at most 10000000"),
         ("rest.cors_origins", "a list of text (outside the file: a,b or a JSON array)"),
         ("grpc.reflection", "true or false"),
         ("log.level", "one of 'debug', 'info', 'warning', 'error'"),

@@ -142,6 +142,12 @@ def test_settings_that_contradict_are_refused(settings: dict[str, Any], problem:
     assert found.startswith(problem)
 
 
+@pytest.mark.parametrize(("host", "address"), [("::0", "::"), ("0:0:0:0:0:0:0:1", "::1")])
+def test_host_is_taken_in_its_usual_spelling(host: str, address: str) -> None:
+    """Whoever compares it with every interface's need not know the others."""
+    assert address == ListenSettings(host=host).host
+
+
 @pytest.mark.parametrize("host", ["localhost", "gateway.example", "127.0.0.1:80", "[::1]"])
 def test_host_that_is_no_address_is_refused(host: str) -> None:
     """Envoy would not start with it, and say so less clearly."""

@@ -275,7 +275,9 @@ class TestFaults:
         assert [f"twinpost.toml: {problem}"] == faults(file, {})
 
     @pytest.mark.parametrize("value", [f"1{'0' * 400}", f"0x{'f' * 5000}"], ids=["1e400", "hexadecimal"])
-    @pytest.mark.parametrize("setting", ["listen.port", "kafka.linger_ms"])
+    @pytest.mark.parametrize(
+        "setting", ["listen.port", "kafka.linger_ms", "limits.connections_max", "workers.restart_limit"]
+    )
     def test_huge_number_is_a_fault(self, file: Path, setting: str, value: str) -> None:
         """No float can hold it, or no Python print it."""
         section, name = setting.split(".")
