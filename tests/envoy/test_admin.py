@@ -31,6 +31,14 @@ async def test_it_knows_whether_envoy_has_started(front: Front, tmp_path: Path) 
     assert not await EnvoyAdmin(tmp_path / "admin.sock").is_live()
 
 
+async def test_a_draining_envoy_is_awake(leaving_front: Front, tmp_path: Path) -> None:
+    """It is no longer live in Envoy's words, and must not be taken for one that hangs."""
+    admin = EnvoyAdmin(leaving_front.admin_socket)
+    await admin.drain()
+    assert [False, True] == [await admin.is_live(), await admin.is_awake()]
+    assert not await EnvoyAdmin(tmp_path / "admin.sock").is_awake()
+
+
 async def test_it_knows_the_health_of_every_slot(front: Front) -> None:
     """Of both clusters: the worker is healthy, the spare slot is empty."""
     worker, spare = front.worker_socket(0), front.worker_socket(1)

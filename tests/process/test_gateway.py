@@ -103,6 +103,16 @@ def test_wedged_worker_is_replaced(two_workers: WatchedGateway) -> None:
     assert "was silent for 10 s and was killed" in two_workers.log()
 
 
+@pytest.mark.xdist_group("two-workers")
+def test_wedged_envoy_is_replaced(two_workers: WatchedGateway) -> None:
+    """An Envoy that lives but does nothing is ended and replaced, after about ten seconds."""
+    (wedged,) = two_workers.envoys()
+    wedged.suspend()
+    wait_for(lambda: not alive(wedged), "the end of the wedged Envoy", timeout_s=20)
+    two_workers.wait_until_ready()
+    assert "envoy did not answer 5 times in a row and was killed" in two_workers.log()
+
+
 @pytest.mark.usefixtures("temporary_root")  # the one thing that stays is the run directory, until the next start
 def test_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
     """Nobody has to look for orphans: Envoy and the broker die with it, workers drain and end."""

@@ -20,6 +20,10 @@ async def _never() -> None:
     await asyncio.Event().wait()
 
 
+async def _at_once() -> None:
+    pass
+
+
 async def _refuse() -> None:
     msg = "refused the topics"
     raise NotUpError(msg)
@@ -47,6 +51,22 @@ async def test_program_that_never_works_is_ended_at_its_deadline(monkeypatch: py
     monkeypatch.setattr(program, "UP_TIMEOUT_S", 0.2)
     ending = await _ending(SLEEPER)
     assert "it did not get to work within 0.2 s of its start and was killed" == str(ending)
+
+
+async def test_program_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked once it works, and a single miss says nothing: it may have been a laptop's sleep."""
+    monkeypatch.setattr(program, "_WATCH_INTERVAL_S", 0.01)
+    answers = iter([True, False, False, False, False, True, *[False] * program.MISSES_MAX])
+    asked: list[bool] = []
+
+    async def is_awake() -> bool:
+        asked.append(next(answers))
+        return asked[-1]
+
+    recipe = Recipe("it", [sys.executable, "-c", SLEEPER], _at_once, lambda _output: None, 1, is_awake=is_awake)
+    ending = await _ending("", recipe)
+    assert "it did not answer 5 times in a row and was killed" == str(ending)
+    assert 11 == len(asked)
 
 
 async def test_last_lines_are_kept_for_people() -> None:

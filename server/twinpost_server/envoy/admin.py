@@ -45,7 +45,7 @@ class AdminUnreachable(Exception):
 class EnvoyAdmin:
     """A client of Envoy's admin interface on a unix socket; each call is a connection of its own.
 
-    Every method but `is_live` raises `AdminUnreachable`; all may be called from any task.
+    Every method but `is_live` and `is_awake` raises `AdminUnreachable`; all may be called from any task.
 
     Attributes:
         socket: the unix socket.
@@ -59,6 +59,15 @@ class EnvoyAdmin:
         """Return whether Envoy has started: its public port is open. Raises nothing."""
         try:
             await self._ask("GET", "/ready")
+        except AdminUnreachable:
+            return False
+        return True
+
+    async def is_awake(self) -> bool:
+        """Return whether Envoy answers at all, as it does until its end unless it hangs. Raises nothing."""
+        try:
+            # Not /ready, which says 503 from the drain on.
+            await self._ask("GET", "/memory")
         except AdminUnreachable:
             return False
         return True

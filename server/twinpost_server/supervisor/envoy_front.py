@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -68,6 +69,7 @@ class EnvoyFront:
             self._command(configuration),
             until_up=lambda: until(self._admin.is_live),
             on_output=_pass_on,
+            is_awake=replace(self._admin, timeout_s=1.0).is_awake,
             readable=_event,
             stop_timeout_s=_STOP_TIMEOUT_S,
         )

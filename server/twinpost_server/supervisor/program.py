@@ -12,10 +12,16 @@ from twinpost_server.supervisor import trampoline
 from twinpost_server.supervisor.child import Child
 from twinpost_server.supervisor.ending import Ending
 
-__all__ = ["UP_TIMEOUT_S", "NotUpError", "Program", "Recipe"]
+__all__ = ["MISSES_MAX", "UP_TIMEOUT_S", "NotUpError", "Program", "Recipe"]
 
 UP_TIMEOUT_S: Final = 20.0
 """How long a program may take from its start to working."""
+
+MISSES_MAX: Final = 5
+"""How often in a row a program may not be awake before it counts as wedged. Asked again and again, and not timed: after
+Ctrl-Z, or a laptop's sleep, a clock shows a long silence that is not the program's fault."""
+
+_WATCH_INTERVAL_S: Final = 1.0
 
 _LAST_LINES: Final = 20
 _TAIL_BYTES: Final = 16 * KIB
@@ -37,6 +43,8 @@ class Recipe:
         on_output: called on the loop with whole lines, one or more at once, of its standard error.
         stop_timeout_s: how long it may take to end when asked to.
         readable: makes a line of its standard error fit to be read by people, for the case that it dies.
+        is_awake: asked every second once the program works: whether it still does anything; it may take about a second.
+            `None` does not ask.
         stdout: as in `asyncio.create_subprocess_exec`; `None` shares ours.
     """
 
@@ -46,6 +54,7 @@ class Recipe:
     on_output: Callable[[bytes], None]
     stop_timeout_s: float
     readable: Callable[[str], str] = str
+    is_awake: Callable[[], Awaitable[bool]] | None = None
     stdout: int | None = None
 
 
@@ -76,16 +85,16 @@ class Program:
         return self._child.pid
 
     async def wait(self) -> Ending:
-        """Wait until the program has ended, by itself or because it did not get to work."""
+        """Wait until the program has ended, by itself, or because it did not get to work or was wedged."""
         reading = asyncio.create_task(self._read())
-        becoming_up = asyncio.create_task(self._become_up())
+        watching = asyncio.create_task(self._watch())
         try:
             returncode = await self._child.wait()
             # What it wrote last is still in the pipe, whose end has come by now unless somebody else holds it open.
             await asyncio.wait((reading,), timeout=1)
         finally:
             reading.cancel()
-            becoming_up.cancel()
+            watching.cancel()
         return Ending(self._recipe.name, returncode, self._cause, self._last_lines())
 
     async def stop(self) -> None:
@@ -96,7 +105,7 @@ class Program:
         """End the program at once."""
         self._child.kill()
 
-    async def _become_up(self) -> None:
+    async def _watch(self) -> None:
         try:
             async with asyncio.timeout(UP_TIMEOUT_S):
                 await self._recipe.until_up()
@@ -106,7 +115,10 @@ class Program:
             self._cause = f"{error}, and was killed"
         else:
             self._on_up()
-            return
+            if self._recipe.is_awake is None:
+                return
+            await _until_wedged(self._recipe.is_awake)
+            self._cause = f"did not answer {MISSES_MAX} times in a row and was killed"
         self._child.kill()
 
     async def _read(self) -> None:
@@ -127,3 +139,10 @@ class Program:
     def _last_lines(self) -> tuple[str, ...]:
         lines = self._tail.decode(errors="replace").splitlines()[-_LAST_LINES:]
         return tuple(self._recipe.readable(line) for line in lines)
+
+
+async def _until_wedged(is_awake: Callable[[], Awaitable[bool]]) -> None:
+    misses = 0
+    while misses < MISSES_MAX:
+        await asyncio.sleep(_WATCH_INTERVAL_S)
+        misses = 0 if await is_awake() else misses + 1
