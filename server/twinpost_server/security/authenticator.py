@@ -121,6 +121,8 @@ class Authenticator:
         self._executor = ThreadPoolExecutor(verify_concurrency, thread_name_prefix="verify-password")
         self._hash = hashlib.blake2b(key=secrets.token_bytes(), digest_size=_DIGEST_BYTES)
         self._accounts: dict[str, _Account] = {}
+        self._decoys: list[str] = []
+        self._decoy_key = b""
         self._accepted: dict[bytes, Principal] = {}
         self._rejected: OrderedDict[bytes, float] = OrderedDict()
         self._verifying: dict[bytes, asyncio.Task[Principal | None]] = {}
@@ -200,7 +202,7 @@ class Authenticator:
         while True:
             password_hash = self._password_hash(name)
             # For an unknown name the hash of another user is verified, only to take the time.
-            work = password_hash or next((account.user.password_hash for account in self._accounts.values()), None)
+            work = password_hash or self._decoy(name)
             matches = work is not None and await asyncio.get_running_loop().run_in_executor(
                 self._executor, self._verify_password, work, credentials.password
             )
@@ -216,6 +218,18 @@ class Authenticator:
     def _password_hash(self, name: str) -> str | None:
         account = self._accounts.get(name)
         return None if account is None else account.user.password_hash
+
+    def _decoy(self, name: str) -> str | None:
+        """Return some user's hash: always the same for a name, for hashes differ in what they cost, and names in which.
+
+        One hash for all unknown names would tell them from users with a cheaper or a dearer one; so would one that
+        changes from call to call, or from worker to worker.
+        """
+        if not self._decoys:
+            return None
+        encoded = name.encode("utf-8", "surrogatepass")
+        keyed = hashlib.blake2b(encoded, key=self._decoy_key, digest_size=_DIGEST_BYTES)
+        return self._decoys[int.from_bytes(keyed.digest()) % len(self._decoys)]
 
     def _accept(self, digest: bytes, account: _Account) -> Principal:
         # Bounded per user: who varies the spelling of a header pushes out nobody else's.
@@ -251,6 +265,9 @@ class Authenticator:
             digest: account.principal for account in self._accounts.values() for digest in account.headers
         }
         self._rejected.clear()
+        self._decoys = [user.password_hash for user in users.values()]
+        # What every worker knows, and nobody else.
+        self._decoy_key = hashlib.blake2b("".join(self._decoys).encode()).digest()
 
     def _account(self, user: User, before: _Account | None) -> _Account:
         if before is not None and before.user == user:

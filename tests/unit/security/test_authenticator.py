@@ -174,6 +174,22 @@ class TestCredentials:
         await refusal(authenticator, User("nobody", "wrong").authorization)
         assert 2 == gate.calls
 
+    async def test_unknown_name_costs_what_some_user_costs(self, users_file: Path) -> None:
+        """Hashes differ in cost: a name always takes the time of the same one, in every worker, and names differ."""
+        verified: list[str] = []
+
+        def verify(password_hash: str, _password: bytes) -> bool:
+            verified.append(password_hash)
+            return False
+
+        for _ in range(2):
+            authenticator = Authenticator(users_file, verify_concurrency=1, verify=verify)
+            for number in range(40):
+                await refusal(authenticator, User(f"nobody{number % 20}", f"wrong{number}").authorization)
+            authenticator.close()
+        assert verified[:20] * 4 == verified
+        assert {MYUSER_HASH, CLERK_HASH} == set(verified)
+
     async def test_password_of_another_user_does_not_let_in(self, authenticator: Authenticator) -> None:
         """For an unknown name some user's hash is verified; that it matches must not count."""
         for password in (MYUSER.password, CLERK.password):
