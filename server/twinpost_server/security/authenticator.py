@@ -155,7 +155,10 @@ class Authenticator:
         return principal
 
     async def reload(self) -> None:
-        """Take over the users file if it has changed; a file that cannot be used changes nothing but the log."""
+        """Take over the users file if it has changed, as the second call to see the change.
+
+        A file that cannot be used changes nothing but the log.
+        """
         async with self._reloading:
             try:
                 users = await asyncio.to_thread(self._read_if_changed)
@@ -165,7 +168,10 @@ class Authenticator:
             self._complaint = ()
             if users is not None:
                 self._adopt(users)
-                _log.info("users file read", users=len(users))
+                if users:
+                    _log.info("users file read", users=len(users))
+                else:
+                    _log.warning("users file read: it has no user, so nobody can call any more")
 
     async def watch(self) -> None:
         """Reload for ever, every second; cancel it to end."""
