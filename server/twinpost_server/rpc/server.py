@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,8 @@ def open_server(
 ) -> aio.Server:
     """Return a server that listens on the unix socket `socket` once started; must run on the loop that serves.
 
+    A file there is replaced, and stays when the server stops.
+
     Requests reach the handlers as bytes: credentials are looked at before anything is decoded, and a message that
     cannot be decoded is answered as the contract says instead of by grpc's own UNKNOWN.
     """
@@ -78,7 +81,11 @@ def open_server(
             *(() if reflection is None else (_reflection_handler(reflection),)),
         )
     )
-    server.add_insecure_port(f"unix:{socket}")
+    # Opened under a name of its own, since grpc removes the file of that name when the server stops. Where this
+    # worker's gateway was killed, the worker of another one may be at `socket` by then.
+    own = socket.with_name(f".{os.getpid()}")
+    server.add_insecure_port(f"unix:{own}")
+    own.rename(socket)
     return server
 
 

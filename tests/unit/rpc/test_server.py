@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,15 @@ async def test_reflection_can_be_left_out(socket_directory: Path) -> None:
         with pytest.raises(aio.AioRpcError) as refused:
             await gateway.call(b"", method=f"{REFLECTION}/ServerReflectionInfo")
     assert StatusCode.UNIMPLEMENTED is refused.value.code()
+
+
+async def test_server_that_stops_leaves_the_socket_to_another(socket_directory: Path) -> None:
+    """A worker whose gateway was killed still drains while the next gateway has started in the same directory."""
+    async with AsyncExitStack() as orphan:
+        await orphan.enter_async_context(Gateway.opened(socket_directory))
+        async with Gateway.opened(socket_directory) as gateway:
+            await orphan.aclose()
+            assert 200 == (await gateway.rest("GET", "/produce/one/hello")).status
 
 
 @pytest.mark.parametrize("method", ["twinpost.v1.ProducerService/Nothing", "twinpost.v2.ProducerService/Produce"])
