@@ -16,7 +16,6 @@ import click
 from rich.console import Console
 
 from twinpost_server import __version__
-from twinpost_server.config.broker_files import require_broker_files
 from twinpost_server.config.faults import ConfigError
 from twinpost_server.console import show_error, show_faults, show_notice, show_users
 from twinpost_server.core.topics import TopicPattern
@@ -318,7 +317,8 @@ def print_envoy_config(config: Path | None, **flags: object) -> None:
 
 
 def _settings(config: Path | None, flags: Mapping[str, object]) -> Settings:
-    from twinpost_server.config.sources import load  # noqa: PLC0415 - see the module's docstring
+    from twinpost_server.config.broker_files import require_broker_files  # noqa: PLC0415 - see the module's docstring
+    from twinpost_server.config.sources import load  # noqa: PLC0415 - likewise
 
     settings = load(config, os.environ, {f"--{name.replace('_', '-')}": value for name, value in flags.items()})
     if settings.auth.users_file is not None:
