@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from tests.envoy import http2
 from tests.envoy.errors import assert_error
 from tests.envoy.front import Front, eventually
 from twinpost_server.core.errors import Delivered, Reason
@@ -18,6 +21,43 @@ def test_a_healthy_gateway_says_so_in_json(front: Front, target: bytes, status: 
     assert not [name for name in response.headers if name.lower().startswith("x-envoy")]
 
 
+@pytest.mark.parametrize("content_type", [b"application/grpc", b"application/grpc-web"])
+@pytest.mark.parametrize(("target", "status"), [(b"/livez", "alive"), (b"/readyz", "ready")])
+def test_a_healthy_gateway_says_so_whatever_the_content_type(
+    front: Front, content_type: bytes, target: bytes, status: str
+) -> None:
+    """To gRPC, Envoy would answer without a body."""
+    response = front.send(target, headers=[(b"Content-Type", content_type)])
+
+    assert (200, {"status": status}) == (response.status, response.json())
+
+
+def test_a_query_of_any_bytes_changes_nothing(front: Front) -> None:
+    """HTTP/2 lets them in."""
+    with front.connect() as connection:
+        answer = http2.exchange(connection, http2.get(b"/readyz?\xff"))
+
+    assert {"status": "ready"} == json.loads(http2.body(answer))
+
+
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"])
+@pytest.mark.parametrize("target", [b"/livez", b"/livez?x=1", b"/readyz", b"/readyz?x=1"])
+def test_another_method_is_405(front: Front, method: bytes, target: bytes) -> None:
+    """A health check that deletes is a mistake, and is told so."""
+    response = front.send(target, method)
+
+    assert_error(response, 405, Reason.METHOD_NOT_ALLOWED, Delivered.NO)
+    assert "GET, HEAD" == response.headers["allow"]
+
+
+@pytest.mark.parametrize("target", [b"/livez", b"/readyz"])
+def test_head_is_answered_like_get_without_the_body(front: Front, target: bytes) -> None:
+    """Load balancers ask so."""
+    response = front.send(target, b"HEAD")
+
+    assert (200, b"") == (response.status, response.body)
+
+
 def test_readiness_follows_the_brokers_while_requests_still_reach_the_worker() -> None:
     """A worker without brokers is not ready, but its own 503 says more than Envoy's could."""
     with Front.started() as front, front.worker() as worker:
@@ -25,7 +65,9 @@ def test_readiness_follows_the_brokers_while_requests_still_reach_the_worker() -
 
         worker.set_health("twinpost.v1.ProducerService", serving=False)
         eventually(lambda: 503 == front.send(b"/readyz").status)
-        assert_error(front.send(b"/readyz"), 503, Reason.GATEWAY_UNAVAILABLE, Delivered.NO)
+        for content_type in (b"text/plain", b"application/grpc", b"application/grpc-web"):
+            response = front.send(b"/readyz", headers=[(b"Content-Type", content_type)])
+            assert_error(response, 503, Reason.GATEWAY_UNAVAILABLE, Delivered.NO)
         assert (200, 200) == (front.send(b"/livez").status, front.send(b"/produce/t").status)
 
         worker.set_health("twinpost.v1.ProducerService", serving=True)

@@ -30,6 +30,34 @@ def test_another_method_is_405_with_the_allowed_ones(front: Front, method: bytes
     assert ("GET" if target.endswith(b"/m") else "GET, POST") == response.headers["allow"]
 
 
+@pytest.mark.parametrize("content_type", [b"application/grpc", b"application/grpc+json", b"application/grpc-web"])
+@pytest.mark.parametrize(
+    ("method", "target", "allow"),
+    [
+        (b"PUT", b"/produce", "GET, POST"),
+        (b"PUT", b"/produce/t/m", "GET"),
+        (b"POST", b"/livez", "GET, HEAD"),
+        (b"POST", b"/readyz", "GET, HEAD"),
+    ],
+)
+def test_a_refusal_on_rest_is_one_whatever_the_content_type(
+    front: Front, content_type: bytes, method: bytes, target: bytes, allow: str
+) -> None:
+    """To gRPC, Envoy would say 200."""
+    response = front.send(target, method, [(b"Content-Type", content_type)])
+
+    assert_error(response, 405, Reason.METHOD_NOT_ALLOWED, Delivered.NO)
+    assert (allow, "application/json") == (response.headers["allow"], response.headers["content-type"])
+    assert not [name for name in response.headers if name.lower().startswith("grpc-")]
+
+
+def test_an_unknown_route_is_unimplemented_to_grpc(front: Front) -> None:
+    """Also one whose name begins like one of REST."""
+    for method in ("/produced.v1.Service/Call", "/livezone/Call", "/readyzone.Service/Call"):
+        end = front.call(method)
+        assert (grpc.StatusCode.UNIMPLEMENTED, "ROUTE_NOT_FOUND") == (end.code, end.error_info.reason)
+
+
 def test_head_is_405_without_a_body(front: Front) -> None:
     """RFC 9110, 9.3.2."""
     response = front.send(b"/produce/t", b"HEAD")
@@ -93,9 +121,12 @@ def test_a_request_that_does_not_arrive_is_408(brisk_front: Front, request_bytes
     assert_error(brisk_front.exchange(request_bytes), 408, Reason.BODY_TIMEOUT, Delivered.NO)
 
 
-def test_a_worker_that_does_not_answer_is_504_unknown(brisk_front: Front) -> None:
+@pytest.mark.parametrize("content_type", [b"application/json", b"application/grpc"])
+def test_a_worker_that_does_not_answer_is_504_unknown(brisk_front: Front, content_type: bytes) -> None:
     """It had the request, so its messages may have been written."""
-    assert_error(brisk_front.send(b"/produce/t?stub=hang"), 504, Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN)
+    response = brisk_front.send(b"/produce/t?stub=hang", headers=[(b"Content-Type", content_type)])
+
+    assert_error(response, 504, Reason.DEADLINE_EXCEEDED, Delivered.UNKNOWN)
 
 
 @pytest.fixture
@@ -110,9 +141,12 @@ def occupied_front(brisk_front: Front) -> Iterator[Front]:
             call.cancel()
 
 
-def test_more_requests_than_allowed_are_429_with_a_delay(occupied_front: Front) -> None:
+@pytest.mark.parametrize("content_type", [b"application/json", b"application/grpc"])
+def test_more_requests_than_allowed_are_429_with_a_delay(occupied_front: Front, content_type: bytes) -> None:
     """They never reached a worker."""
-    assert_error(occupied_front.send(b"/produce/t"), 429, Reason.OVERLOADED, Delivered.NO)
+    response = occupied_front.send(b"/produce/t", headers=[(b"Content-Type", content_type)])
+
+    assert_error(response, 429, Reason.OVERLOADED, Delivered.NO)
 
 
 def test_more_native_calls_than_allowed_are_resource_exhausted(occupied_front: Front) -> None:

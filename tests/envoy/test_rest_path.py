@@ -133,10 +133,12 @@ def test_bytes_that_must_be_encoded_are_refused(front: Front, target: bytes) -> 
     assert ("MALFORMED_REQUEST", "no") == (response.json()["reason"], response.json()["delivered"])
 
 
+@pytest.mark.parametrize("content_type", [b"text/plain", b"application/grpc", b"application/grpc-web"])
 @pytest.mark.parametrize("target", ["/produce/t/é".encode(), b"/produce/t/\xff"])
-def test_bytes_that_must_be_encoded_are_refused_on_http2_too(front: Front, target: bytes) -> None:
+def test_bytes_that_must_be_encoded_are_refused_on_http2_too(front: Front, target: bytes, content_type: bytes) -> None:
     """HTTP/2 lets them in, and gRPC would hand them to the worker as text of an unknown encoding."""
+    request = http2.get(target, (b"content-type", content_type))
     with front.connect() as connection:
-        answer = json.loads(http2.body(http2.exchange(connection, http2.get(target))))
+        answer = json.loads(http2.body(http2.exchange(connection, request)))
 
     assert (400, "MALFORMED_REQUEST", "no") == (answer["status"], answer["reason"], answer["delivered"])
