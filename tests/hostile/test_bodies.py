@@ -6,8 +6,9 @@ import gzip
 import statistics
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 import pytest
@@ -20,6 +21,7 @@ from tests.hostile.wire import assert_refused
 MIB = 1024 * 1024
 TARGET = f"/produce/{TOPIC}"
 _ATTACKERS = 6
+_CROWD = 250
 
 Body = bytes | Callable[[], bytes]
 """A body, or what makes it where it is large."""
@@ -262,6 +264,28 @@ def test_heavy_bodies_leave_room_for_others(besieged: Besieged, make: Callable[[
     assert statistics.median(waits) < 1, waits
     assert max(waits) < 5, waits
     assert peak - before < 1024 * MIB
+
+
+@pytest.mark.parametrize("name", ["bad tiny messages", "numbers", "headers"])
+def test_a_crowd_of_heavy_bodies_takes_bounded_memory(besieged: Besieged, name: str) -> None:
+    """All of them inflated would take 4 GB: most are asked to come back."""
+    body = gzip.compress(HEAVY[name](), 1)
+    processes = [*besieged.workers(), besieged.envoy()]
+    peak = before = memory_bytes(processes)
+
+    def attack() -> int:
+        headers = {"Content-Encoding": "gzip"}
+        return besieged.gateway.rest.send("POST", TARGET, body=body, headers=headers, timeout_s=60).status
+
+    with ThreadPoolExecutor(_CROWD) as callers:
+        attacks = [callers.submit(attack) for _ in range(_CROWD)]
+        while wait(attacks, timeout=0.05).not_done:
+            peak = max(peak, memory_bytes(processes))
+
+    statuses = Counter(done.result() for done in attacks)
+    assert statuses.keys() <= {400, 413, 429, 504}, statuses
+    assert statuses[429] > _CROWD // 2, statuses
+    assert peak - before < 512 * MIB
 
 
 def test_nothing_of_it_was_stored(besieged: Besieged, topic_name: Callable[[], str]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from twinpost_server.core.errors import Failure, Reason, RequestFailed, Violation
 
-__all__ = ["inflated"]
+__all__ = ["inflated", "told_bytes"]
 
 _GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
 """Tells zlib to expect gzip's header and trailer (zlib.h, inflateInit2)."""
@@ -67,6 +67,14 @@ def inflated(body: bytes, encoding: str | None, *, bytes_max: int) -> bytes:
         pieces.append(piece)
         rest = inflater.unused_data
     return b"".join(pieces)
+
+
+def told_bytes(body: bytes) -> int:
+    """Return what the gzip `body` says of its last member's size, inflated, in bytes (RFC 1952, 2.3.1: ISIZE).
+
+    Who lies here is found out by inflating; the only member of an honest body is the last.
+    """
+    return int.from_bytes(body[-4:], "little")
 
 
 def _damaged(problem: str) -> Failure:

@@ -20,7 +20,7 @@ from twinpost_server.core.records import Record
 from twinpost_server.rpc.call import Call
 from twinpost_server.rpc.deadline import REQUEST_TIMEOUT_HEADER, budget_s, parse_timeout_s
 from twinpost_server.rpc.guard import CallGuard
-from twinpost_server.rpc.rest_body import inflated
+from twinpost_server.rpc.rest_body import inflated, told_bytes
 from twinpost_server.rpc.rest_json import Decoded, RestDecoder, encode_failure, encode_outcome, encode_outcomes
 from twinpost_server.rpc.rest_target import parse_target
 from twinpost_server.rpc.rest_violations import without_index
@@ -32,6 +32,10 @@ _JSON: Final = "application/json"
 _INLINE_BYTES_MAX: Final = 4 * 1024
 """Bodies up to this size are inflated, or explained, on the loop: cheaper than the way to a thread and back. At zlib's
 highest ratio (1:1032) that is 4 MiB, a few milliseconds."""
+
+_WAITING_BODIES_MAX: Final = 4
+"""How many bodies of `limits.body_bytes_max` may wait for their turn to be inflated or explained, or as many bytes of
+smaller ones: with the default limits more could not be explained before their deadline anyway."""
 
 Result = TypeVar("Result")
 
@@ -48,7 +52,11 @@ class ProducerRestService:
         self._decoder = decoder
         self._limits = limits
         self._request_timeout_s = request_timeout_s
+        # One at a time each. One thread inflates more than the loop can take; to explain is Python's work, and several
+        # threads of it would take the loop's time.
+        self._inflating = asyncio.Semaphore(1)
         self._explaining = asyncio.Semaphore(1)
+        self._waiting_bytes = 0
 
     async def produce(self, data: bytes, context: Call) -> bytes:
         """Answer `Produce`: a serialized RestProduceRequest in, a serialized HttpBody out."""
@@ -95,11 +103,14 @@ class ProducerRestService:
 
     async def _decoded(self, body: bytes, encoding: str | bytes | None, topic: str | None, deadline: float) -> Decoded:
         if encoding is not None:
-            inflate = partial(inflated, body, str(encoding), bytes_max=self._limits.body_bytes_max)
-            body = await _off_loop(inflate, len(body), deadline)
+            bytes_max = self._limits.body_bytes_max
+            inflate = partial(inflated, body, str(encoding), bytes_max=bytes_max)
+            held_bytes = max(len(body), min(told_bytes(body), bytes_max))
+            body = await self._in_turn(self._inflating, inflate, len(body), held_bytes, deadline)
         decoded = self._decoder.decode(body, topic)
         if decoded is None:
-            failure = await self._explained(body, topic, deadline)
+            explain = partial(self._decoder.explain, body, topic)
+            failure = await self._in_turn(self._explaining, explain, len(body), len(body), deadline)
             if failure is not None:
                 raise RequestFailed(failure)
             decoded = self._decoder.decode(body, topic, names_checked=True)
@@ -107,25 +118,40 @@ class ProducerRestService:
             raise RequestFailed(_UNREADABLE)
         return decoded
 
-    async def _explained(self, body: bytes, topic: str | None, deadline: float) -> Failure | None:
-        if len(body) <= _INLINE_BYTES_MAX:
-            return self._decoder.explain(body, topic)
+    async def _in_turn(
+        self, turns: asyncio.Semaphore, work: Callable[[], Result], size_bytes: int, held_bytes: int, deadline: float
+    ) -> Result:
+        """Return what `work` makes of a body of `size_bytes`: on a thread, unless the way there would cost more.
+
+        Raises:
+            RequestFailed: OVERLOADED: there is no room for `held_bytes` more to wait; DEADLINE_EXCEEDED; what `work`
+                raises.
+        """
+        if size_bytes <= _INLINE_BYTES_MAX:
+            return work()
+        waiting_bytes_max = _WAITING_BODIES_MAX * self._limits.body_bytes_max
+        if self._waiting_bytes + held_bytes > waiting_bytes_max:
+            raise RequestFailed(_too_many_waiting(waiting_bytes_max))
+        self._waiting_bytes += held_bytes
         try:
             async with asyncio.timeout_at(deadline):
-                # One at a time: it is Python that works here, and several threads of it would take the loop's time. Who
-                # leaves while waiting takes the body along.
-                await self._explaining.acquire()
+                # Who leaves while waiting takes the body along.
+                await turns.acquire()
                 # Shielded, so that the turn is held for as long as the thread works, and not for as long as the caller
                 # waits.
-                return await asyncio.shield(asyncio.create_task(self._explained_in_turn(body, topic)))
+                return await asyncio.shield(asyncio.create_task(_on_thread(turns, work)))
         except TimeoutError:
             raise RequestFailed(_NO_TIME_TO_READ) from None
-
-    async def _explained_in_turn(self, body: bytes, topic: str | None) -> Failure | None:
-        try:
-            return await asyncio.to_thread(self._decoder.explain, body, topic)
         finally:
-            self._explaining.release()
+            self._waiting_bytes -= held_bytes
+
+
+async def _on_thread(turns: asyncio.Semaphore, work: Callable[[], Result]) -> Result:
+    """Return what `work` returns, and end the turn it was done in."""
+    try:
+        return await asyncio.to_thread(work)
+    finally:
+        turns.release()
 
 
 _UNREADABLE: Final = Failure(
@@ -139,15 +165,14 @@ _NO_TIME_TO_READ: Final = Failure(
 )
 
 
-async def _off_loop(work: Callable[[], Result], size_bytes: int, deadline: float) -> Result:
-    """Return what `work` returns, done on a thread unless its input is so small that the way there would cost more."""
-    if size_bytes <= _INLINE_BYTES_MAX:
-        return work()
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await asyncio.to_thread(work)
-    except TimeoutError:
-        raise RequestFailed(_NO_TIME_TO_READ) from None
+def _too_many_waiting(bytes_max: int) -> Failure:
+    return Failure(
+        reason=Reason.OVERLOADED,
+        message=(
+            f"too many large bodies wait to be read, {bytes_max} bytes at most ({_WAITING_BODIES_MAX} times "
+            "limits.body_bytes_max): send it again after the delay; nothing was written"
+        ),
+    )
 
 
 def _http_body(answer: bytes) -> bytes:

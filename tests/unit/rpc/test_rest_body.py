@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from twinpost_server.core.errors import Delivered, Reason, RequestFailed
-from twinpost_server.rpc.rest_body import inflated
+from twinpost_server.rpc.rest_body import inflated, told_bytes
 
 TEXT = b'{"value":"x"}'
 
@@ -80,6 +80,18 @@ def test_other_encodings_are_not_supported(encoding: str) -> None:
 def test_damaged_gzip_is_malformed(body: bytes) -> None:
     """Half a message is never taken for a whole one."""
     assert Reason.MALFORMED_REQUEST is refusal(body)
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000])
+def test_gzip_tells_its_size(size: int) -> None:
+    """Before it is inflated."""
+    assert size == told_bytes(gzip.compress(b"x" * size))
+
+
+@pytest.mark.parametrize("body", [b"", b"\x01"])
+def test_what_is_no_gzip_tells_some_size(body: bytes) -> None:
+    """Whether it is gzip is asked elsewhere."""
+    assert len(body) == told_bytes(body)
 
 
 def test_thousands_of_members_cost_no_time() -> None:

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from tests.unit.rpc.served import Answer, Gateway
+from tests.unit.rpc.served import LIMITS, Answer, Gateway
 from twinpost_server.core.errors import Delivered, Failure, Reason, RequestFailed
 from twinpost_server.core.principal import Principal
 from twinpost_server.core.records import RecordMetadata
 from twinpost_server.core.topics import TopicPattern
+from twinpost_server.rpc import rest_service
 from twinpost_server.rpc.rest_json import RestDecoder
 
 LOST = Failure(reason=Reason.NOT_ENOUGH_REPLICAS, message="lost", delivered=Delivered.UNKNOWN)
@@ -465,6 +466,63 @@ async def test_nobody_reads_on_for_who_has_left(gateway: Gateway, monkeypatch: p
     assert (504, "DEADLINE_EXCEEDED", "no") == error(left)
     assert {(413, "RECORD_TOO_LARGE", "no")} == {error(await first), error(await last)}
     assert [bodies[0], bodies[2]] == read
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_bodies_that_wait_are_bounded(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, *, compressed: bool
+) -> None:
+    """By what they take once inflated; past it callers are asked to come back, and good bodies pass meanwhile."""
+    go_on = threading.Event()
+
+    def explain(_decoder: RestDecoder, _body: bytes, _topic: str | None) -> Failure:
+        go_on.wait(10)
+        return TOO_LARGE
+
+    monkeypatch.setattr(RestDecoder, "explain", explain)
+    body = b'[{"value":1}' + b" " * (LIMITS.body_bytes_max - 20) + b"]"
+    headers = {"content-encoding": "gzip"} if compressed else {}
+
+    def sent() -> asyncio.Task[Answer]:
+        content = gzip.compress(body) if compressed else body
+        return asyncio.create_task(gateway.rest("POST", "/produce/one", content, headers))
+
+    waiting = {sent() for _ in range(6)}
+    refused, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    while len(refused) < 2:
+        more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        refused |= more
+    assert [((429, "OVERLOADED", "no"), "1")] * 2 == [
+        (error(task.result()), task.result().headers["retry-after"]) for task in refused
+    ]
+    assert 200 == (await gateway.rest("POST", "/produce/one", b'{"value":"x"}')).status
+    go_on.set()
+    assert {(413, "RECORD_TOO_LARGE", "no")} == {error(await task) for task in waiting}
+    assert (413, "RECORD_TOO_LARGE", "no") == error(await sent())
+
+
+async def test_compressed_bodies_that_wait_are_bounded(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what they say they inflate to; one at a time does."""
+    go_on = threading.Event()
+    begun: list[bytes] = []
+
+    def slowly(body: bytes, _encoding: str | None, *, bytes_max: int) -> bytes:
+        begun.append(body)
+        go_on.wait(10)
+        return b'{"value":"%d"}' % bytes_max
+
+    monkeypatch.setattr(rest_service, "inflated", slowly)
+    tasks = {
+        asyncio.create_task(
+            gateway.rest("POST", "/produce/one", b"x" * LIMITS.body_bytes_max, {"content-encoding": "gzip"})
+        )
+        for _ in range(5)
+    }
+    [refused], waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    assert (429, "OVERLOADED", "no") == error(refused.result())
+    assert len(begun) <= 1
+    go_on.set()
+    assert {200} == {(await task).status for task in waiting}
 
 
 async def test_slow_reading_ends_at_the_deadline(gateway: Gateway) -> None:
