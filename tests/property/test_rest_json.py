@@ -161,6 +161,32 @@ def test_both_readings_agree(body: bytes, topic: str | None) -> None:
         assert places == {violation.path for violation in (failure.violations if failure else ())}
 
 
+@st.composite
+def repeating(draw: st.DrawFn) -> tuple[bytes, bool]:
+    """Draw good messages, some of whose names may be repeated or escaped, and whether one is repeated."""
+    messages = []
+    repeated = False
+    for message in draw(st.lists(GOOD_MESSAGES, min_size=1, max_size=4)):
+        more = draw(GOOD_MESSAGES) if draw(st.booleans()) else {}
+        again = [(name, value) for name, value in more.items() if draw(st.booleans())]
+        fields = draw(st.permutations([*message.items(), *again]))
+        repeated = repeated or len({name for name, _ in fields}) < len(fields)
+        spelled = []
+        for name, value in fields:
+            at = draw(st.integers(-3, len(name) - 1))
+            escaped = name if at < 0 else f"{name[:at]}\\u{ord(name[at]):04x}{name[at + 1 :]}"
+            spelled.append(f'"{escaped}":{json.dumps(value)}')
+        messages.append("{" + ",".join(spelled) + "}")
+    return f"[{','.join(messages)}]".encode(), repeated
+
+
+@given(repeating())
+def test_a_name_is_given_once(body_and_repeated: tuple[bytes, bool]) -> None:
+    """However it is spelled, and whatever the other messages leave out or say is null."""
+    body, repeated = body_and_repeated
+    assert repeated is isinstance(read(STRICT, body, "t"), Failure)
+
+
 INT64 = st.integers(0, 2**63 - 1)
 METADATA = st.builds(RecordMetadata, st.text("abc._-", min_size=1), st.integers(0, 2**31 - 1), INT64, INT64)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -108,8 +107,7 @@ def _may_name_twice(body: bytes, records: list[Any]) -> bool:
 
     A name stands in the body once for each message that has it. Where it stands there more often, it is repeated, or
     some text is the same as the name: the slow reading will tell. (A quote within a text is escaped, so that only a
-    whole text can look like a name.) What this does not see is a name that is repeated in another spelling, with one of
-    its letters escaped: then the last one counts.
+    whole text can look like a name.)
     """
     colons = body.count(b":")
     if colons == len(records):
@@ -119,14 +117,18 @@ def _may_name_twice(body: bytes, records: list[Any]) -> bool:
     # One at least for each field that is there: with no colon to spare, none is there twice.
     if colons == len(records) + 2 * headers + sum(map(_optional_fields, records)):
         return False
+    # A letter of a name may be escaped, and then the name is not found: all of them are between U+0061 and U+0079.
+    if b"\\u006" in body or b"\\u007" in body:
+        return True
     if body.count(b'"value"') > len(records) + headers:
         return True
-    for name, encoded, null in _OPTIONAL_FIELDS:
+    decoded = _GIVEN.decode(body)
+    messages = decoded if isinstance(decoded, list) else [decoded]
+    for name, encoded in _OPTIONAL_FIELDS:
         count = body.count(encoded)
         if count:
-            in_headers = headers if name == "key" else 0
-            present = sum(getattr(record, name) is not None for record in records) + in_headers
-            if count > len(records) + in_headers or (count > present and count > present + len(null.findall(body))):
+            given = sum(getattr(message, name) is not msgspec.UNSET for message in messages)
+            if count > given + (headers if name == "key" else 0):
                 return True
     return False
 
@@ -141,10 +143,19 @@ def _optional_fields(record: Record) -> int:
     )
 
 
-_OPTIONAL_FIELDS: Final = tuple(
-    (name, f'"{name}"'.encode(), re.compile(rf'"{name}"\s*:\s*null'.encode()))
-    for name in ("topic", "key", "partition", "timestamp", "headers")
-)
+class _Given(msgspec.Struct, gc=False):
+    """Which optional fields a message has: in a record, null and absent are the same."""
+
+    topic: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    key: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    partition: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    timestamp: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    headers: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_GIVEN: Final = msgspec.json.Decoder(_Given | list[_Given])
+
+_OPTIONAL_FIELDS: Final = tuple((name, f'"{name}"'.encode()) for name in _Given.__struct_fields__)
 
 
 class _Error(msgspec.Struct, omit_defaults=True):

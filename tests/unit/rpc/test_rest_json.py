@@ -94,6 +94,17 @@ class TestDecode:
             pytest.param(b'{"value":"x","key":"y","key":"y"}', "t", id="key twice"),
             pytest.param(b'{"value":"x","key":null,"key":"y"}', "t", id="key twice, once null"),
             pytest.param(b'{"value":"x","headers":[],"headers":[]}', "t", id="headers twice"),
+            pytest.param(
+                b'[{"value":"a","partition":null,"partition":1},{"value":"b"}]',
+                "t",
+                id="partition twice, for another's",
+            ),
+            pytest.param(
+                b'[{"value":"a","key":"k","key":null},{"value":"b","key":null}]', "t", id="key twice, null twice"
+            ),
+            pytest.param(b'{"value":"x","key":"a","k\\u0065y":"b"}', "t", id="key twice, once escaped"),
+            pytest.param(b'{"value":"x","\\u0076alue":"b"}', "t", id="value twice, once escaped"),
+            pytest.param(b'{"value":"x","headers":[{"key":"a","value":"","ke\\u0079":"b"}]}', "t", id="header's key"),
             pytest.param(b'{"value":"x","headers":[{"key":"a","value":"","key":"b"}]}', "t", id="header key twice"),
         ],
     )
