@@ -16,6 +16,7 @@ from twinpost_server.core.rules import (
     header_key_problem,
     headers_problem,
     partition_problem,
+    size_problem,
     timestamp_problem,
     topic_problem,
 )
@@ -148,10 +149,5 @@ def _header_problems(record: Record, limits: Limits) -> Iterator[tuple[str, str]
 
 def _size_violations(records: Sequence[Record], limits: Limits) -> Iterator[Violation]:
     for index, record in enumerate(records):
-        size = record_bytes(record)
-        if size > limits.record_bytes_max:
-            yield Violation(
-                f"[{index}]",
-                f"the record is {size} bytes (key, value and headers), more than the limit of "
-                f"{limits.record_bytes_max} (limits.record_bytes_max)",
-            )
+        if problem := size_problem(record_bytes(record), limits.record_bytes_max):
+            yield Violation(f"[{index}]", problem)

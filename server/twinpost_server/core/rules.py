@@ -12,6 +12,7 @@ __all__ = [
     "header_key_problem",
     "headers_problem",
     "partition_problem",
+    "size_problem",
     "timestamp_problem",
     "topic_problem",
 ]
@@ -61,6 +62,16 @@ def header_key_problem(key: str) -> str | None:
     librdkafka's Python binding hands header names over as C strings: past a NUL the name would be lost.
     """
     return "a header's key cannot hold a NUL character: remove it" if "\0" in key else None
+
+
+def size_problem(size_bytes: int, size_bytes_max: int) -> str | None:
+    """Return what is wrong with the size of a record, as `core.records.record_bytes` counts it."""
+    if size_bytes <= size_bytes_max:
+        return None
+    return (
+        f"the record is {size_bytes} bytes (key, value and headers), more than the limit of {size_bytes_max} "
+        "(limits.record_bytes_max)"
+    )
 
 
 def _shown(number: int) -> str:

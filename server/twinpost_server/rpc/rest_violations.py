@@ -17,6 +17,7 @@ from twinpost_server.core.rules import (
     header_key_problem,
     headers_problem,
     partition_problem,
+    size_problem,
     timestamp_problem,
     topic_problem,
 )
@@ -59,6 +60,9 @@ class _Object(dict[str, Any]):
 def explain(body: bytes, topic: str | None, limits: Limits, *, unknown_fields_refused: bool) -> Failure | None:
     """Return why `body` is not a message, or an array of messages, that the contract takes; `None` where it is.
 
+    A record that is too large is told beside what else is wrong, as `RecordBatch.checked` does, and left to that where
+    nothing else is.
+
     May take seconds, so not on the loop's thread, but holds up other threads only for as long as one message of the
     largest size takes to read. A pure function.
 
@@ -86,10 +90,13 @@ def explain(body: bytes, topic: str | None, limits: Limits, *, unknown_fields_re
     walk = _Walk(topic, limits, unknown_fields_refused=unknown_fields_refused)
     try:
         found = walk.body(body) if elements is None else walk.elements(elements)
-        violations = tuple(islice(found, VIOLATIONS_MAX))
+        violations = list(islice(found, VIOLATIONS_MAX))
     except _UnreadableError as error:
         return _malformed(str(error))
-    return Failure.of_violations(Reason.INVALID_RECORD, violations) if violations else None
+    if not violations:
+        return None
+    violations += walk.sizes[: VIOLATIONS_MAX - len(violations)]
+    return Failure.of_violations(Reason.INVALID_RECORD, tuple(violations))
 
 
 def without_index(failure: Failure, root: str) -> Failure:
@@ -168,7 +175,11 @@ def _object(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 class _Walk:
-    """Goes through messages and yields what is wrong, where."""
+    """Goes through messages and yields what is wrong, where.
+
+    Attributes:
+        sizes: the records so far that are too large, which are told last.
+    """
 
     def __init__(self, topic: str | None, limits: Limits, *, unknown_fields_refused: bool) -> None:
         self._topic = topic
@@ -176,6 +187,7 @@ class _Walk:
         self._record_bytes_max = limits.record_bytes_max
         self._json_bytes_max = _ESCAPE_LENGTH * limits.record_bytes_max + _MESSAGE_OVERHEAD_BYTES
         self._unknown_fields_refused = unknown_fields_refused
+        self.sizes: list[Violation] = []
 
     def body(self, body: bytes) -> Iterator[Violation]:
         if len(body) <= self._json_bytes_max:
@@ -220,6 +232,8 @@ class _Walk:
         headers = message.get("headers")
         if isinstance(headers, list):
             yield from self._headers(headers, _joined(path, "headers"))
+        if too_large := size_problem(_record_bytes(message), self._record_bytes_max):
+            self.sizes.append(Violation(path or "body", too_large))
 
     def _headers(self, headers: list[Any], path: str) -> Iterator[Violation]:
         if problem := headers_problem(len(headers), self._headers_max):
@@ -252,6 +266,14 @@ class _Walk:
                 yield Violation(here, "holds a lone surrogate, which has no UTF-8 form: send both halves of the pair")
             elif problem := field.problem(value):
                 yield Violation(here, problem)
+
+
+def _record_bytes(message: _Object) -> int:
+    """Return the size of the record that `message` would be, without what is no text in it."""
+    headers = message.get("headers")
+    parts = [message, *(headers if isinstance(headers, list) else ())]
+    texts = [part.get(name) for part in parts if isinstance(part, _Object) for name in ("key", "value")]
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts if isinstance(text, str))
 
 
 def _joined(path: str, name: str) -> str:

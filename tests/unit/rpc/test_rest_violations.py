@@ -8,7 +8,9 @@ import time
 import pytest
 
 from tests.unit.rpc.served import LIMITS
-from twinpost_server.core.errors import Delivered, Failure, Reason, Violation
+from twinpost_server.core.batch import RecordBatch
+from twinpost_server.core.errors import Delivered, Failure, Reason, RequestFailed, Violation
+from twinpost_server.core.records import Record
 from twinpost_server.rpc.rest_violations import explain, without_index
 
 JSON_BYTES_MAX = 6 * LIMITS.record_bytes_max + 64 * 1024
@@ -144,6 +146,43 @@ class TestRules:
         """Message by message."""
         body = b'[{"value":1},{"value":"x"},{"valu":"x","topic":"u","partition":-1},7]'
         assert ["[0].value", "[2].partition", "[2].topic", "[2].valu", "[2].value", "[3]"] == sorted(paths(body))
+
+
+class TestSizes:
+    """Records over the limit."""
+
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            (b'[{"value":5},{"value":"%s"}]', ["[0].value", "[1]"]),
+            (b'[{"value":"%s"},{"value":5}]', ["[1].value", "[0]"]),
+            (b'{"value":"%s","partition":-1}', ["partition", "body"]),
+            (b'{"value":1,"key":"%s"}', ["value", "body"]),
+            (b'{"value":"","headers":[1,{"key":"","value":"%s"}]}', ["headers[0]", "body"]),
+            (b'{"value":"\\ud800%s"}', ["value", "body"]),
+            (b'{"value":"%s"}', []),
+        ],
+    )
+    def test_large_record_is_told_beside_what_else_is_wrong(self, body: bytes, expected: list[str]) -> None:
+        """And left to the core where nothing else is."""
+        assert expected == paths(body % (b"x" * (LIMITS.record_bytes_max + 1)))
+
+    def test_size_is_told_in_the_words_of_the_core(self) -> None:
+        """A caller need not know who noticed."""
+        value = "ü" * LIMITS.record_bytes_max
+        with pytest.raises(RequestFailed) as refused:
+            RecordBatch.checked([Record(value, "t", "k")], LIMITS)
+        body = f'[{{"value":"{value}","key":"k"}},{{}}]'.encode()
+        assert refused.value.failure.violations[0].problem == dict(violations(body))["[0]"]
+
+    def test_record_of_the_largest_size_is_not_told(self) -> None:
+        """The limit itself is allowed."""
+        assert ["partition"] == paths(b'{"value":"%s","partition":-1}' % (b"x" * LIMITS.record_bytes_max))
+
+    def test_rules_come_first_where_not_all_can_be_told(self) -> None:
+        """At most a hundred of both."""
+        body = b"[%s%s]" % (b'{"value":"%s"},' % (b"x" * 10_001) * 50, b",".join([b"1"] * 70))
+        assert ["[50]", "[119]", "[0]", "[29]"] == [paths(body)[index] for index in (0, 69, 70, 99)]
 
 
 class TestNames:
