@@ -94,9 +94,25 @@ def test_what_is_no_gzip_tells_some_size(body: bytes) -> None:
     assert len(body) == told_bytes(body)
 
 
-def test_thousands_of_members_cost_no_time() -> None:
-    """Each member costs a copy of what follows; a body of nothing but members must not take minutes."""
-    body = gzip.compress(b"") * 200_000
+def test_members_of_bgzip_are_joined() -> None:
+    """It makes one of each 64 KiB, and an empty one at the end."""
+    text = bytes(range(256)) * 255
+    body = gzip.compress(text) * 300 + gzip.compress(b"")
+    assert text * 300 == inflated(body, "gzip", bytes_max=300 * len(text))
+
+
+def test_body_too_large_is_told_its_size_and_the_limit() -> None:
+    """Of what was sent: how much it would be is not looked for."""
+    body = gzip.compress(b"x" * 1001)
+    with pytest.raises(RequestFailed) as refused:
+        inflated(body, "gzip", bytes_max=1000)
+    message = refused.value.failure.message
+    assert f"{len(body)} bytes of gzip inflate to more than the limit of 1000 bytes (limits.body_bytes_max)" in message
+
+
+def test_hundreds_of_thousands_of_members_cost_no_time() -> None:
+    """Each member costs microseconds; a body of nothing but members must not take seconds."""
+    body = gzip.compress(b"") * 800_000
     started_at = time.process_time()
     assert Reason.MALFORMED_REQUEST is refusal(body)
     assert time.process_time() - started_at < 1
