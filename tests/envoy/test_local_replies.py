@@ -96,7 +96,7 @@ def test_headers_over_the_limit_are_431(front: Front, headers: list[tuple[bytes,
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_over_the_limit_is_413_and_names_it(brisk_front: Front, *, chunked: bool) -> None:
+def test_a_body_over_the_limit_is_413_and_names_limit_and_size(brisk_front: Front, *, chunked: bool) -> None:
     """Whether its length was announced or not."""
     body = b"x" * 2049
     framing = (
@@ -105,7 +105,7 @@ def test_a_body_over_the_limit_is_413_and_names_it(brisk_front: Front, *, chunke
     response = brisk_front.exchange(b"POST /produce/t HTTP/1.1\r\nHost: x\r\n" + framing % body)
 
     assert_error(response, 413, Reason.REQUEST_TOO_LARGE, Delivered.NO)
-    assert "over 2048 bytes (limits.body_bytes_max)" in response.json()["error"]
+    assert "over 2048 bytes (limits.body_bytes_max): 2049 had come" in response.json()["error"]
 
 
 def test_a_body_of_the_limit_passes(brisk_front: Front) -> None:
