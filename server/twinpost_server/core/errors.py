@@ -136,7 +136,7 @@ REASONS: Final = MappingProxyType(
             "Make the record smaller, or have the limit raised.",
         ),
         Reason.REQUEST_TOO_LARGE: ReasonRule(
-            "The request is over a size or count limit.",
+            "The request is over a size or count limit; where that is the one of URL and headers, the status is 431.",
             "Split the request.",
         ),
         Reason.UNSUPPORTED_ENCODING: ReasonRule(
