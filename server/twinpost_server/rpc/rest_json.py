@@ -122,15 +122,20 @@ def _may_name_twice(body: bytes, records: list[Any]) -> bool:
         return True
     if body.count(b'"value"') > len(records) + headers:
         return True
-    decoded = _GIVEN.decode(body)
-    messages = decoded if isinstance(decoded, list) else [decoded]
+    spare = {}
     for name, encoded in _OPTIONAL_FIELDS:
         count = body.count(encoded)
         if count:
-            given = sum(getattr(message, name) is not msgspec.UNSET for message in messages)
-            if count > given + (headers if name == "key" else 0):
-                return True
-    return False
+            present = sum(getattr(record, name) is not None for record in records)
+            spare[name] = count - present - (headers if name == "key" else 0)
+    if not any(spare.values()):
+        return False
+    # What is null stands there, too; telling it from what is absent takes a second decoding, which few bodies need.
+    decoded = _GIVEN.decode(body)
+    messages = decoded if isinstance(decoded, list) else [decoded]
+    return any(
+        more > sum(getattr(message, name) == _NULL for message in messages) for name, more in spare.items() if more
+    )
 
 
 def _optional_fields(record: Record) -> int:
@@ -152,6 +157,8 @@ class _Given(msgspec.Struct, gc=False):
     timestamp: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     headers: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
+
+_NULL: Final = msgspec.Raw(b"null")
 
 _GIVEN: Final = msgspec.json.Decoder(_Given | list[_Given])
 
