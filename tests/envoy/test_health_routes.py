@@ -8,7 +8,7 @@ import pytest
 
 from tests.envoy import http2
 from tests.envoy.errors import assert_error
-from tests.envoy.front import Front, eventually
+from tests.envoy.front import Front, eventually, read_response
 from twinpost_server.core.errors import Delivered, Reason
 
 
@@ -50,12 +50,22 @@ def test_another_method_is_405(front: Front, method: bytes, target: bytes) -> No
     assert "GET, HEAD" == response.headers["allow"]
 
 
-@pytest.mark.parametrize("target", [b"/livez", b"/readyz"])
-def test_head_is_answered_like_get_without_the_body(front: Front, target: bytes) -> None:
-    """Load balancers ask so."""
-    response = front.send(target, b"HEAD")
-
-    assert (200, b"") == (response.status, response.body)
+@pytest.mark.parametrize("content_type", [b"text/plain", b"application/grpc", b"application/grpc-web"])
+@pytest.mark.parametrize(
+    ("target", "status"), [(b"/livez", 200), (b"/readyz", 200), (b"/produce/t", 405), (b"/produce/t/m", 405)]
+)
+def test_head_is_answered_like_get_without_the_body(
+    front: Front, content_type: bytes, target: bytes, status: int
+) -> None:
+    """Load balancers ask so; a body would be taken for the next answer on the connection."""
+    ask = b"%s HTTP/1.1\r\nHost: test\r\nContent-Type: %s\r\n\r\n"
+    with front.connect() as connection:
+        for _ in range(2):
+            connection.sendall(ask % (b"HEAD " + target, content_type))
+            response = read_response(connection, "HEAD")
+            assert (status, b"") == (response.status, response.body)
+        connection.sendall(ask % (b"GET /livez", b"text/plain"))
+        assert {"status": "alive"} == read_response(connection, "GET").json()
 
 
 def test_readiness_follows_the_brokers_while_requests_still_reach_the_worker() -> None:
@@ -68,6 +78,7 @@ def test_readiness_follows_the_brokers_while_requests_still_reach_the_worker() -
         for content_type in (b"text/plain", b"application/grpc", b"application/grpc-web"):
             response = front.send(b"/readyz", headers=[(b"Content-Type", content_type)])
             assert_error(response, 503, Reason.GATEWAY_UNAVAILABLE, Delivered.NO)
+            assert 503 == front.send(b"/readyz", b"HEAD", [(b"Content-Type", content_type)]).status
         assert (200, 200) == (front.send(b"/livez").status, front.send(b"/produce/t").status)
 
         worker.set_health("twinpost.v1.ProducerService", serving=True)

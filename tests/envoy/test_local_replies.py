@@ -53,7 +53,7 @@ def test_a_refusal_on_rest_is_one_whatever_the_content_type(
 
 def test_an_unknown_route_is_unimplemented_to_grpc(front: Front) -> None:
     """Also one whose name begins like one of REST."""
-    for method in ("/produced.v1.Service/Call", "/livezone/Call", "/readyzone.Service/Call"):
+    for method in ("/produced.v1.Service/Call", "/livezone/Call", "/readyzone.Service/Call", "/livez/Call"):
         end = front.call(method)
         assert (grpc.StatusCode.UNIMPLEMENTED, "ROUTE_NOT_FOUND") == (end.code, end.error_info.reason)
 
