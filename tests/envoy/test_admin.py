@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.envoy.front import Front, eventually, read_response
-from twinpost_server.envoy.admin import LASTING_CLUSTER, READY_CLUSTER, ROUTING_CLUSTER, AdminUnreachable, EnvoyAdmin
+from twinpost_server.envoy.admin import (
+    LASTING_CLUSTER,
+    READY_CLUSTER,
+    ROUTING_CLUSTER,
+    AdminUnreachable,
+    EnvoyAdmin,
+    EnvoyPulse,
+)
 
 
 @pytest.fixture
@@ -31,12 +39,26 @@ async def test_it_knows_whether_envoy_has_started(front: Front, tmp_path: Path) 
     assert not await EnvoyAdmin(tmp_path / "admin.sock").is_live()
 
 
-async def test_a_draining_envoy_is_awake(leaving_front: Front, tmp_path: Path) -> None:
+async def test_a_draining_envoy_has_a_pulse(leaving_front: Front) -> None:
     """It is no longer live in Envoy's words, and must not be taken for one that hangs."""
     admin = EnvoyAdmin(leaving_front.admin_socket)
     await admin.drain()
-    assert [False, True] == [await admin.is_live(), await admin.is_awake()]
-    assert not await EnvoyAdmin(tmp_path / "admin.sock").is_awake()
+    pulse = EnvoyPulse(leaving_front.admin_socket, timeout_s=5)
+    assert [False, True, True] == [await admin.is_live(), await pulse.beats(), await pulse.beats()]
+
+
+async def test_what_cannot_be_asked_is_not_called_dead(tmp_path: Path) -> None:
+    """Nobody is there: whether its process lives is for others to see."""
+    assert await EnvoyPulse(tmp_path / "admin.sock", timeout_s=5).beats()
+
+
+async def test_what_does_not_answer_has_no_pulse(tmp_path: Path) -> None:
+    """A connection is taken, and nothing said; not even where the next question comes over a new one."""
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "admin.sock"))
+        silent.listen()
+        pulse = EnvoyPulse(tmp_path / "admin.sock", timeout_s=0.1)
+        assert [False, False] == [await pulse.beats(), await pulse.beats()]
 
 
 async def test_it_knows_the_health_of_every_slot(front: Front) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 from twinpost_server.polling import until
 
-__all__ = ["LASTING_CLUSTER", "READY_CLUSTER", "ROUTING_CLUSTER", "AdminUnreachable", "EnvoyAdmin"]
+__all__ = ["LASTING_CLUSTER", "READY_CLUSTER", "ROUTING_CLUSTER", "AdminUnreachable", "EnvoyAdmin", "EnvoyPulse"]
 
 ROUTING_CLUSTER: Final = "twinpost"
 """The workers that requests are sent to."""
@@ -45,7 +46,7 @@ class AdminUnreachable(Exception):
 class EnvoyAdmin:
     """A client of Envoy's admin interface on a unix socket; each call is a connection of its own.
 
-    Every method but `is_live` and `is_awake` raises `AdminUnreachable`; all may be called from any task.
+    Every method but `is_live` raises `AdminUnreachable`; all may be called from any task.
 
     Attributes:
         socket: the unix socket.
@@ -59,15 +60,6 @@ class EnvoyAdmin:
         """Return whether Envoy has started: its public port is open. Raises nothing."""
         try:
             await self._ask("GET", "/ready")
-        except AdminUnreachable:
-            return False
-        return True
-
-    async def is_awake(self) -> bool:
-        """Return whether Envoy answers at all, as it does until its end unless it hangs. Raises nothing."""
-        try:
-            # Not /ready, which says 503 from the drain on.
-            await self._ask("GET", "/memory")
         except AdminUnreachable:
             return False
         return True
@@ -135,6 +127,36 @@ class EnvoyAdmin:
         if response.status != _OK:
             raise AdminUnreachable(path, f"{response.status} {response.reason}")
         return body
+
+
+class EnvoyPulse:
+    """Whether Envoy does anything at all, asked over one connection; one task at a time may do so.
+
+    The connection is kept: an Envoy that has no descriptor left for another one does not hang.
+    """
+
+    def __init__(self, socket: Path, *, timeout_s: float) -> None:
+        """Ask the admin interface at the unix socket `socket`, and wait so long for each answer."""
+        self._connection = _UnixConnection(socket, timeout_s)
+        # Nobody has to tell it that Envoy has ended.
+        weakref.finalize(self, self._connection.close)
+
+    async def beats(self) -> bool:
+        """Return `False` where a question was put and no answer came in time, and nowhere else. Raises nothing."""
+        return await asyncio.to_thread(self._ask)
+
+    def _ask(self) -> bool:
+        try:
+            # Not /ready, which says 503 from the drain on.
+            self._connection.request("GET", "/memory")
+            self._connection.getresponse().read()
+        except TimeoutError:
+            self._connection.close()
+            return False
+        except (OSError, HTTPException):
+            # Gone, not yet there, or no descriptor left on our side: the next question makes a new one.
+            self._connection.close()
+        return True
 
 
 class _UnixConnection(HTTPConnection):

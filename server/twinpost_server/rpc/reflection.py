@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import cast
 
+from grpc import StatusCode
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
@@ -43,6 +44,8 @@ class Reflection:
         )
         async for answer in answers:
             yield answer
+        if self._draining.is_set():
+            await context.abort(StatusCode.UNAVAILABLE, "the gateway is stopping: connect again")
 
     async def _until_drain(self, requests: AsyncIterator[_Request]) -> AsyncIterator[_Request]:
         draining = asyncio.create_task(self._draining.wait())

@@ -66,6 +66,7 @@ class Crew:
         self._members: list[_Member] = []
         self._candidate: _Member | None = None
         self._workers: dict[Slot, Worker] = {}
+        self._streams_ended = False
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -103,7 +104,8 @@ class Crew:
         _log.info("rolling restart done", workers=len(self._members))
 
     def end_streams(self) -> None:
-        """Ask every worker to end its streams; other requests go on."""
+        """Ask every worker to end its streams, those that are still to start, too; other requests go on."""
+        self._streams_ended = True
         for worker in self._workers.values():
             worker.end_streams()
 
@@ -148,6 +150,8 @@ class Crew:
 
         async def start(on_up: Callable[[], None]) -> Worker:
             worker = self._workers[slot] = await self._start_worker(slot, on_up)
+            if self._streams_ended:
+                worker.end_streams()
             return worker
 
         return _Member(slot, Keeper(f"worker {slot.index}", start, self._new_budget()))

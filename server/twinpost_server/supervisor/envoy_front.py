@@ -7,7 +7,6 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -15,7 +14,7 @@ from typing import Final
 import structlog
 
 from twinpost_server.config.settings import Settings
-from twinpost_server.envoy.admin import READY_CLUSTER, ROUTING_CLUSTER, AdminUnreachable, EnvoyAdmin
+from twinpost_server.envoy.admin import READY_CLUSTER, ROUTING_CLUSTER, AdminUnreachable, EnvoyAdmin, EnvoyPulse
 from twinpost_server.envoy.binary import envoy_binary
 from twinpost_server.envoy.configuration import render
 from twinpost_server.polling import until
@@ -69,7 +68,7 @@ class EnvoyFront:
             self._command(configuration),
             until_up=lambda: until(self._admin.is_live),
             on_output=_pass_on,
-            is_awake=replace(self._admin, timeout_s=1.0).is_awake,
+            is_awake=EnvoyPulse(self._run_directory.envoy_admin_socket, timeout_s=1.0).beats,
             readable=_event,
             stop_timeout_s=_STOP_TIMEOUT_S,
         )

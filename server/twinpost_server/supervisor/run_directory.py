@@ -21,7 +21,8 @@ SOCKET_PATH_BYTES_MAX: Final = 103
 
 _PREFIX: Final = "twinpost-"
 _LOCK: Final = "twinpost.lock"
-_WORKER_SOCKET: Final = re.compile(r"worker-[0-9]+\.sock")
+_WORKER_SOCKET: Final = re.compile(r"worker-[0-9]+\.sock|\.[0-9]+")
+"""A worker's; or what one that was killed meanwhile had not renamed to that yet, `.` and its process id."""
 
 
 class RunDirectory:
@@ -127,13 +128,24 @@ class RunDirectory:
 
         The operator may keep files of theirs here: only sockets go, of our names, and what nobody else calls so.
         """
-        sockets = [file for file in self.path.glob("worker-*.sock") if _WORKER_SOCKET.fullmatch(file.name)]
-        if self._envoy_enabled:
-            sockets.append(self.envoy_admin_socket)
-        for file in sockets:
-            if file.is_socket():
-                file.unlink(missing_ok=True)
+        for file in self._sockets():
+            file.unlink(missing_ok=True)
         self.envoy_configuration.unlink(missing_ok=True)
+
+    def touch(self) -> None:
+        """Say that the files here are in use: where this is below /tmp, old ones may be removed (tmpfiles.d(5)).
+
+        That spares sockets, but only under the name that they were opened with, which a worker's is not.
+        """
+        for file in (self.path, self.path / _LOCK, self.envoy_configuration, *self._sockets()):
+            with contextlib.suppress(OSError):
+                os.utime(file)
+
+    def _sockets(self) -> list[Path]:
+        names = [file for file in self.path.iterdir() if _WORKER_SOCKET.fullmatch(file.name)]
+        if self._envoy_enabled:
+            names.append(self.envoy_admin_socket)
+        return [file for file in names if file.is_socket()]
 
 
 @contextlib.contextmanager

@@ -32,6 +32,8 @@ WORKER_COMMAND: Final = (sys.executable, "-P", "-m", "twinpost_server.worker")
 _BROKERS_TIMEOUT_S: Final = 5.0
 """How long the announcement waits for the brokers, before it is made all the same."""
 
+_TOUCH_INTERVAL_S: Final = 3600.0
+
 _log = structlog.get_logger(__name__)
 
 
@@ -78,6 +80,7 @@ class Supervisor:
         self._inbox = inbox
         self._companion = companion
         self._companion_keeper: Keeper | None = None
+        self._run_directory = run_directory
         self._front = EnvoyFront(settings, run_directory) if settings.envoy.enabled else None
         self._front_keeper: Keeper | None = None
         self._crew = Crew(
@@ -126,6 +129,12 @@ class Supervisor:
         if self._front is not None:
             self._front_keeper = Keeper("envoy", self._front.start, self._new_budget())
             self._front_keeper.on_given_up(self._note_given_up)
+        self._do_beside(self._keep_files())
+
+    async def _keep_files(self) -> None:
+        while True:
+            await asyncio.sleep(_TOUCH_INTERVAL_S)
+            self._run_directory.touch()
 
     async def _act(self) -> BaseException | None:
         """Act on events until one of them ends the gateway; return why, or `None` if somebody asked for it."""

@@ -119,6 +119,32 @@ def test_admin_socket_of_an_envoy_that_is_not_ours_stays(temporary_root: Path) -
     assert admin_socket.is_socket()
 
 
+def test_socket_of_a_worker_that_was_killed_at_its_start_goes(temporary_root: Path) -> None:
+    """It had the name that it was opened under."""
+    path = temporary_root / "run"
+    path.mkdir()
+    _bind(path / ".4711")
+    with RunDirectory.held(path, worker_slots=2):
+        assert not (path / ".4711").exists()
+
+
+def test_files_in_use_are_told_to_be(temporary_root: Path) -> None:
+    """Old ones below /tmp are removed by many systems; files of the operator keep their times."""
+    path = temporary_root / "run"
+    path.mkdir()
+    theirs = path / "users.toml"
+    theirs.touch()
+    with RunDirectory.held(path, worker_slots=2) as directory:
+        _bind(directory.worker_socket(0))
+        _bind(directory.envoy_admin_socket)
+        ours = [directory.worker_socket(0), directory.envoy_admin_socket, path / "twinpost.lock"]
+        for file in (*ours, theirs):
+            os.utime(file, (1, 1))
+        directory.touch()
+        assert all(file.stat().st_mtime > 1 for file in ours)
+        assert 1 == theirs.stat().st_mtime
+
+
 def test_directory_in_use_is_refused(temporary_root: Path) -> None:
     """Two gateways never share their sockets."""
     with (
