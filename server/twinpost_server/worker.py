@@ -40,6 +40,7 @@ from twinpost_server.rpc.rest_json import RestDecoder
 from twinpost_server.rpc.rest_service import ProducerRestService
 from twinpost_server.rpc.server import open_server
 from twinpost_server.security.authenticator import Authenticator, OpenDoor, open_authenticator
+from twinpost_server.security.users import require_users
 from twinpost_server.telemetry import log
 
 __all__ = ["main", "serve"]
@@ -151,6 +152,9 @@ async def _with_usable_files(
     while True:
         try:
             require_broker_files(settings.kafka)
+            if settings.auth.users_file is not None:
+                # One without users, which a file that is rewritten in place is for a moment, refuses everybody.
+                require_users(settings.auth.users_file)
             return open_authenticator(settings.auth, workers=settings.workers.count)
         except ConfigError as error:
             if error.faults != complaint:
@@ -182,7 +186,9 @@ async def _beat(tell: Callable[[str], None]) -> None:
 
 def main() -> None:
     """Run a worker as its supervisor starts it, and exit with 0 once drained."""
-    start: dict[str, Any] = msgspec.json.decode(sys.stdin.buffer.readline())
+    # Unbuffered: what the supervisor writes next is for the loop to read.
+    with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as told:
+        start: dict[str, Any] = msgspec.json.decode(told.readline())
     settings = Settings.model_validate(start["settings"])
     log.configure(settings.log, process=f"worker-{start['index']}")
     uvloop.run(_main(settings, Path(start["socket"])))

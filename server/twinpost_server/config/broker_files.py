@@ -42,7 +42,11 @@ def _ca_faults(kafka: KafkaSettings) -> Iterator[Fault]:
         return
     where = "kafka.ssl_ca_file"
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(kafka.ssl_ca_file)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if kafka.ssl_ca_file.is_dir():  # which librdkafka takes as well
+            context.load_verify_locations(capath=kafka.ssl_ca_file)
+        else:
+            context.load_verify_locations(kafka.ssl_ca_file)
     except ssl.SSLError:  # its text is OpenSSL's own name for the place in its code
         yield Fault(where, "the file it names holds no certificate that can be read: expected certificates in PEM")
     except OSError as error:

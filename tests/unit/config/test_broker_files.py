@@ -58,6 +58,13 @@ def test_ca_that_cannot_be_used_is_told(tmp_path: Path, content: bytes | None, p
     assert [f"kafka.ssl_ca_file: the file it names {problem}"] == told
 
 
+def test_directory_of_cas_is_taken(tmp_path: Path) -> None:
+    """As librdkafka takes it: OpenSSL looks there when it needs one."""
+    password = tmp_path / "password"
+    password.write_text("secret", encoding="utf-8")
+    require_broker_files(settings(sasl_password_file=password, ssl_ca_file=tmp_path))
+
+
 def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     """Whoever mends one file learns of the other, too."""
     assert 2 == len(faults(settings(sasl_password_file=tmp_path / "password", ssl_ca_file=tmp_path / "ca.pem")))
