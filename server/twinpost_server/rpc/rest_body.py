@@ -7,7 +7,7 @@ from typing import Final
 
 from twinpost_server.core.errors import Failure, Reason, RequestFailed, Violation
 
-__all__ = ["inflated", "told_bytes"]
+__all__ = ["inflated", "is_gzip", "told_bytes"]
 
 _GZIP_WBITS: Final = 16 + zlib.MAX_WBITS
 """Tells zlib to expect gzip's header and trailer (zlib.h, inflateInit2)."""
@@ -22,19 +22,14 @@ _SLICE_BYTES: Final = 16 * 1024
 _NOT_GZIP: Final = "it is not gzip although Content-Encoding says so, or it is cut short"
 
 
-def inflated(body: bytes, encoding: str | None, *, bytes_max: int) -> bytes:
-    """Return `body` without its Content-Encoding. Blocks for as long as inflating `bytes_max` bytes takes.
-
-    Args:
-        body: as it came.
-        encoding: the Content-Encoding header's value, or `None`; RFC 9110, 8.4.
-        bytes_max: the most bytes to inflate to; a bomb costs no more than this.
+def is_gzip(encoding: str) -> bool:
+    """Return whether a body is compressed, as `encoding`, its Content-Encoding, says (RFC 9110, 8.4).
 
     Raises:
-        RequestFailed: UNSUPPORTED_ENCODING, REQUEST_TOO_LARGE, or MALFORMED_REQUEST for damaged gzip.
+        RequestFailed: UNSUPPORTED_ENCODING.
     """
-    if encoding is None or encoding.strip().lower() in {"", "identity"}:
-        return body
+    if encoding.strip().lower() in {"", "identity"}:
+        return False
     if encoding.strip().lower() not in {"gzip", "x-gzip"}:
         shown = encoding[:40]
         raise RequestFailed(
@@ -43,10 +38,19 @@ def inflated(body: bytes, encoding: str | None, *, bytes_max: int) -> bytes:
                 message=f"Content-Encoding '{shown}' is not supported: send gzip, or no encoding; nothing was written",
             )
         )
-    return _members_joined(body, bytes_max)
+    return True
 
 
-def _members_joined(body: bytes, bytes_max: int) -> bytes:
+def inflated(body: bytes, *, bytes_max: int) -> bytes:
+    """Return the gzip `body` inflated. Blocks for as long as inflating `bytes_max` bytes takes.
+
+    Args:
+        body: as it came.
+        bytes_max: the most bytes to inflate to; a bomb costs no more than this.
+
+    Raises:
+        RequestFailed: REQUEST_TOO_LARGE, or MALFORMED_REQUEST for damaged gzip.
+    """
     pieces: list[bytes] = []
     room = bytes_max
     members = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -118,7 +119,7 @@ def _may_name_twice(body: bytes, records: list[Any]) -> bool:
     if colons == len(records) + 2 * headers + sum(map(_optional_fields, records)):
         return False
     # A letter of a name may be escaped, and then the name is not found: all of them are between U+0061 and U+0079.
-    if b"\\u006" in body or b"\\u007" in body:
+    if _ESCAPED_LETTER.search(body):
         return True
     if body.count(b'"value"') > len(records) + headers:
         return True
@@ -161,6 +162,8 @@ class _Given(msgspec.Struct, gc=False):
 _NULL: Final = msgspec.Raw(b"null")
 
 _GIVEN: Final = msgspec.json.Decoder(_Given | list[_Given])
+
+_ESCAPED_LETTER: Final = re.compile(rb"\\u00(?:6[1-9a-fA-F]|7[0-9])")
 
 _OPTIONAL_FIELDS: Final = tuple((name, f'"{name}"'.encode()) for name in _Given.__struct_fields__)
 

@@ -20,7 +20,7 @@ from twinpost_server.core.records import Record
 from twinpost_server.rpc.call import Call
 from twinpost_server.rpc.deadline import REQUEST_TIMEOUT_HEADER, budget_s, parse_timeout_s
 from twinpost_server.rpc.guard import CallGuard
-from twinpost_server.rpc.rest_body import inflated, told_bytes
+from twinpost_server.rpc.rest_body import inflated, is_gzip, told_bytes
 from twinpost_server.rpc.rest_json import Decoded, RestDecoder, encode_failure, encode_outcome, encode_outcomes
 from twinpost_server.rpc.rest_target import parse_target
 from twinpost_server.rpc.rest_violations import without_index
@@ -102,9 +102,9 @@ class ProducerRestService:
         return encode_outcomes(outcomes) if target.message is None else encode_outcome(outcomes[0])
 
     async def _decoded(self, body: bytes, encoding: str | bytes | None, topic: str | None, deadline: float) -> Decoded:
-        if encoding is not None:
+        if encoding is not None and is_gzip(str(encoding)):
             bytes_max = self._limits.body_bytes_max
-            inflate = partial(inflated, body, str(encoding), bytes_max=bytes_max)
+            inflate = partial(inflated, body, bytes_max=bytes_max)
             held_bytes = max(len(body), min(told_bytes(body), bytes_max))
             body = await self._in_turn(self._inflating, inflate, len(body), held_bytes, deadline)
         decoded = self._decoder.decode(body, topic)

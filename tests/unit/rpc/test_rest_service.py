@@ -506,7 +506,7 @@ async def test_compressed_bodies_that_wait_are_bounded(gateway: Gateway, monkeyp
     go_on = threading.Event()
     begun: list[bytes] = []
 
-    def slowly(body: bytes, _encoding: str | None, *, bytes_max: int) -> bytes:
+    def slowly(body: bytes, *, bytes_max: int) -> bytes:
         begun.append(body)
         go_on.wait(10)
         return b'{"value":"%d"}' % bytes_max
