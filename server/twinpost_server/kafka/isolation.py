@@ -9,7 +9,7 @@ log, so sending it again alone is safe, and only the guilty one is refused for g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from twinpost_server.core.batch import RecordBatch
@@ -75,20 +75,31 @@ class Suspects:
     def rounds(self) -> Iterator[tuple[RecordBatch, Sequence[int]]]:
         """Yield the records to try again, in request order, a few at a time; `told` must follow each time.
 
-        Ends early once so many were guilty that the request itself, and not its neighbours, is what is wrong, and where
-        the fate of one that was tried is open.
+        Ends early once so many were guilty that the request itself, and not its neighbours, is what is wrong. Leaves
+        out the records of topics where the fate of one that was tried is open.
         """
-        for start in range(0, len(self._indexes), _ROUND_MAX):
-            indexes = self._indexes[start : start + _ROUND_MAX]
+        left = self._indexes
+        failures = 0
+        while left and failures < _GUILTY_MAX:
+            indexes, left = left[:_ROUND_MAX], left[_ROUND_MAX:]
             yield self._batch.part(indexes), indexes
-            failed = [
-                outcome
-                for index in self._indexes[: start + _ROUND_MAX]
-                if isinstance(outcome := self.outcomes[index], Failure)
-            ]
-            # One whose fate is open may be appended yet, behind what would be tried next.
-            if len(failed) >= _GUILTY_MAX or any(failure.delivered is not Delivered.NO for failure in failed):
-                return
+            open_topics = set()
+            for index in indexes:
+                outcome = self.outcomes[index]
+                if isinstance(outcome, Failure):
+                    failures += 1
+                    if outcome.delivered is not Delivered.NO:
+                        open_topics.add(self._batch.records[index].topic)
+            if open_topics:
+                # It may be appended yet, behind what would be tried next.
+                self._give_up(index for index in left if self._batch.records[index].topic in open_topics)
+                left = [index for index in left if self._batch.records[index].topic not in open_topics]
+
+    def _give_up(self, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            outcome = self.outcomes[index]
+            if isinstance(outcome, Failure):
+                self.outcomes[index] = _out_of_turn(outcome)
 
     def told(self, indexes: Sequence[int], outcomes: Sequence[Outcome]) -> None:
         """Note what became of the records at `indexes`, which were tried again."""

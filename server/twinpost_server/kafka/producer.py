@@ -67,7 +67,12 @@ class Producer:
         self._idle.set()
         self._client = ConfluentProducer(dict(config) | {"error_cb": self._trouble}, logger=client_logger())
         self._lookups = ThreadPoolExecutor(max_workers=8, thread_name_prefix="kafka-lookup")
-        self._signal = ReportSignal(self._client)
+        try:
+            self._signal = ReportSignal(self._client)
+        except OSError:
+            # It is in a cycle with this, and would keep its descriptors, which there are none of, until that is found.
+            self._client.close()
+            raise
         self._loop.add_reader(self._signal.fileno(), self._serve_reports)
 
     @property

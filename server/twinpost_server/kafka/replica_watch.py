@@ -35,10 +35,11 @@ class ReplicaWatch:
         self._short: dict[str, frozenset[int]] = {}
         self._whole: dict[str, bool] = {}
         self._watching: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
 
     def suspect(self, topic: str) -> None:
         """Look at `topic`: a record for it has not been acknowledged for a while."""
-        if topic not in self._watching and len(self._watching) < _WATCHED_MAX:
+        if topic not in self._watching and len(self._watching) < _WATCHED_MAX and not self._closed:
             task = asyncio.get_running_loop().create_task(self._watch(topic))
             self._watching[topic] = task
             task.add_done_callback(lambda _: self._watching.pop(topic, None))
@@ -72,7 +73,8 @@ class ReplicaWatch:
                 )
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching, for good."""
+        self._closed = True
         for task in self._watching.values():
             task.cancel()
 

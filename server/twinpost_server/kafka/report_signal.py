@@ -30,10 +30,11 @@ class ReportSignal:
         Raises:
             OSError: there are no descriptors left.
         """
+        # First, since it may fail.
+        self._readable, self._writable = os.pipe()
         self._library = ctypes.CDLL(cimpl.__file__)
         handle = ctypes.c_void_p.from_address(id(client) + object.__basicsize__)
         self._queue = self._main_queue(handle)
-        self._readable, self._writable = os.pipe()
         os.set_blocking(self._readable, False)
         # librdkafka ignores that a write would block: a full pipe says all there is to say.
         os.set_blocking(self._writable, False)

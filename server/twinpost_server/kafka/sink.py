@@ -100,8 +100,9 @@ class KafkaSink:
         self._replica_watch.close()
         for learning in self._learning.values():
             learning.cancel()
+        given_up = await self._producers.close(timeout_s=timeout_s)
         self._admin.close()
-        return await self._producers.close(timeout_s=timeout_s)
+        return given_up
 
     async def wait_for_room(self, batch: RecordBatch, deadline: float) -> None:
         """Take the budget for `batch`, waiting for it until `deadline`; `hand_over` must follow.

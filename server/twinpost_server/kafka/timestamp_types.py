@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import TIMESTAMP_CREATE_TIME, Message
 
@@ -14,9 +14,14 @@ _TTL_S: Final = 60.0
 """How long a topic that keeps records' own timestamps is taken to go on doing so."""
 
 _REPEATS_S_MAX: Final = 30.0
-"""How long reports may contradict what is known of a topic before they are believed."""
+"""How long reports may contradict what is known of a topic before they are believed, and how long one counts."""
 
 _DOUBTED_MAX: Final = 10_000
+
+
+class _Contradiction(NamedTuple):
+    first_at: float
+    last_at: float
 
 
 class TimestampTypes:
@@ -37,7 +42,7 @@ class TimestampTypes:
     def __init__(self, now: float) -> None:
         """Know nothing yet, at `now`, in seconds of a monotonic clock."""
         self.create_time: set[str] = set()
-        self._doubted: dict[str, float | None] = {}
+        self._doubted: dict[str, _Contradiction | None] = {}
         self._since = now
 
     def expire(self, now: float) -> None:
@@ -65,10 +70,13 @@ class TimestampTypes:
             self._doubted.pop(topic, None)
         elif topic in self._doubted:
             latency_s = message.latency()
-            contradicted_at = self._doubted[topic]
+            before = self._doubted[topic]
             if latency_s is not None and latency_s < FIRST_TRY_S_MAX:
                 del self._doubted[topic]
-            elif contradicted_at is None or now - contradicted_at < _REPEATS_S_MAX:
-                self._doubted[topic] = contradicted_at or now
+                return reported_ms
+            if before is None or now - before.last_at >= _REPEATS_S_MAX:
+                before = _Contradiction(now, now)
+            if now - before.first_at < _REPEATS_S_MAX:
+                self._doubted[topic] = _Contradiction(before.first_at, now)
                 return own_ms
         return reported_ms

@@ -95,7 +95,7 @@ KAFKA_ERRORS: Final = MappingProxyType(
         KafkaError._INVALID_DIFFERENT_RECORD: KafkaRule(
             Reason.BROKER_REFUSED,
             None,
-            "the broker refused another record of the same batch, and this one with it: send it again",
+            "the broker refused another record of the same batch, and this one with it",
             # The other one's fault may be its timestamp.
             AGEING_S_MAX,
         ),

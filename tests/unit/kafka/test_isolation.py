@@ -128,14 +128,18 @@ def test_guilty_request_is_not_tried_to_its_end() -> None:
 
 
 def test_nothing_is_tried_behind_a_record_whose_fate_is_open() -> None:
-    """It may be appended yet; what was not tried keeps its certain refusal."""
-    found = suspects("a" * 200, [NEIGHBOUR] * 200)
-    rounds = []
+    """It may be appended yet. What was not tried keeps its certain refusal, and is not called guilty; others go on."""
+    found = suspects("ab" * 100, [NEIGHBOUR] * 200)
+    again: list[int] = []
     for _, indexes in found.rounds():
-        rounds.append(indexes)
-        found.told(indexes, [OPEN if index == 5 else STORED for index in indexes])
-    assert 1 == len(rounds)
-    assert [NEIGHBOUR] * (200 - len(rounds[0])) == found.outcomes[len(rounds[0]) :]
+        again += indexes
+        found.told(indexes, [OPEN if index == 4 else STORED for index in indexes])
+    assert [*range(1, 200, 2)] == [index for index in again if index % 2]
+    assert [*range(0, 32, 2)] == [index for index in again if not index % 2]
+    for outcome in found.outcomes[32::2]:
+        assert isinstance(outcome, Failure)
+        assert (NEIGHBOUR.reason, Delivered.NO) == (outcome.reason, outcome.delivered)
+        assert "it was not tried alone" in outcome.message
 
 
 def test_few_guilty_records_do_not_end_the_search() -> None:
