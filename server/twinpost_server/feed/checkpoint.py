@@ -1,10 +1,11 @@
 """How far an input is settled, kept in a file from one run to the next.
 
 The file is a journal: a head, which says of which topic and input it tells and how many lines are settled from the
-first one on, and then one line for each time that more were settled: `[[7,[9,12]],"8f0c"]` are the lines 7 and 9 to 12,
-and the digest of all lines that are settled without a gap: the next run must find the same ones in its input. It is
-written there and then, which outlives the process, however that ends. A line that is not whole, as after a loss of
-power, ends it; what it would have said is then settled once more.
+first one on, and then one line for each time that more were settled: `[[7,[9,12]],[4,"8f0c"],[12,"b2e1"]]` are the
+lines 7 and 9 to 12, the digest of the lines 1 to 4, which are settled without a gap, and that of the lines 1 to 12, the
+last of which is the last one that is settled: the next run must find the same ones in its input. It is written there
+and then, which outlives the process, however that ends. A line that is not whole, as after a loss of power, ends it;
+what it would have said is then settled once more.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from twinpost_server.feed.errors import FeedError
 
 __all__ = ["Checkpoint"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 _DIGEST_BYTES: Final = 16
 
@@ -54,11 +55,14 @@ class Checkpoint:
         self._topic = topic
         self._first_line: str | None = None
         self.lines = 0
-        # Of the lines 1 to `lines`, of those read so far, and of those up to each one read beyond `lines`, in a row.
-        self._digest = self._digest_read = b""
-        self._digests_beyond = bytearray()
-        self._lines_read = 0
+        # Those beyond the gap, and the last one of all, both from whichever run.
         self._beyond: set[int] = set()
+        self._last = 0
+        self._lines_read = 0
+        # Of the lines 1 to `lines`, to the last one, of those read so far, and of those up to each one read beyond
+        # `lines`, in a row.
+        self._digest = self._digest_last = self._digest_read = b""
+        self._digests_beyond = bytearray()
         # What is settled, and could not be written yet.
         self._unwritten: list[int] = []
         try:
@@ -90,20 +94,31 @@ class Checkpoint:
         """Take the line `number` of the input, of which every line must be given, and return whether it is settled.
 
         Raises:
-            FeedError: the input is not the one of the last run. That is known before a line beyond `lines` is taken.
+            FeedError: the input is not the one of the last run. That is known before a line beyond `lines` is taken
+                where it differs up to there, else before one beyond all that are settled is.
             OSError: the file cannot be written.
         """
-        self._lines_read = number
         # Each digest is made of the one before, so that there is one for every line and no line is read again for it.
-        self._digest_read = hashlib.blake2b(content, digest_size=_DIGEST_BYTES, key=self._digest_read).digest()
+        digest = hashlib.blake2b(content, digest_size=_DIGEST_BYTES, key=self._digest_read).digest()
         if number == 1:
-            self._begin()
-        if number > self.lines:
-            self._digests_beyond += self._digest_read
-            return number in self._beyond
-        if number == self.lines and self._digest_read != self._digest:
+            self._begin(digest.hex())
+        if (number == self.lines and digest != self._digest) or (number == self._last and digest != self._digest_last):
+            # Not taken: what a run has settled by then must not hide from the next one that they differ.
             msg = f"{self._path} tells of another input, whose first {number} lines are not these: {_MEND}"
             raise FeedError(msg)
+        self._lines_read = number
+        self._digest_read = digest
+        if number <= self.lines:
+            return True
+        if number not in self._beyond:
+            self._digests_beyond += digest
+            return False
+        if number == self.lines + 1:
+            self._beyond.remove(number)
+            self.lines = number
+            self._digest = digest
+        else:
+            self._digests_beyond += digest
         return True
 
     def check_end(self) -> None:
@@ -112,8 +127,8 @@ class Checkpoint:
         Raises:
             FeedError: it does not.
         """
-        if self._lines_read < self.lines:
-            msg = f"{self._path} tells of an input of {self.lines} lines or more, not {self._lines_read}: {_MEND}"
+        if self._lines_read < self._last:
+            msg = f"{self._path} tells of an input of {self._last} lines or more, not {self._lines_read}: {_MEND}"
             raise FeedError(msg)
 
     def settle(self, numbers: Iterable[int]) -> None:
@@ -126,12 +141,7 @@ class Checkpoint:
         if not self._unwritten:
             return
         self._unwritten.sort()
-        before = self.lines
         self._note(self._unwritten)
-        if self.lines > before:
-            passed = (self.lines - before) * _DIGEST_BYTES
-            self._digest = bytes(self._digests_beyond[passed - _DIGEST_BYTES : passed])
-            del self._digests_beyond[:passed]
         entry = self._entry(self._unwritten)
         _write(self._descriptor, entry, self._size)
         self._size += len(entry)
@@ -139,9 +149,8 @@ class Checkpoint:
         if self._size > _JOURNAL_BYTES_MAX:
             self._rewrite()
 
-    def _begin(self) -> None:
-        """Check the first line, or begin the file with it."""
-        first_line = self._digest_read.hex()
+    def _begin(self, first_line: str) -> None:
+        """Check the digest of the first line, or begin the file with it."""
         if self._first_line is None:
             self._first_line = first_line
             self._rewrite()
@@ -149,11 +158,24 @@ class Checkpoint:
             msg = f"{self._path} tells of another input, whose first line is not this one's: {_MEND}"
             raise FeedError(msg)
 
-    def _note(self, numbers: Iterable[int]) -> None:
-        self._beyond.update(number for number in numbers if number > self.lines)
-        while self.lines + 1 in self._beyond:
+    def _note(self, numbers: Sequence[int]) -> None:
+        """Take the ascending `numbers` for settled."""
+        before = self.lines
+        if numbers[-1] > self._last:
+            self._last = numbers[-1]
+            self._digest_last = self._digest_beyond(self._last - before)
+        self._beyond.update(number for number in numbers if number > before)
+        # Not over what an earlier run has settled and this one has not read yet: that has no digest.
+        while self.lines < self._lines_read and self.lines + 1 in self._beyond:
             self.lines += 1
             self._beyond.remove(self.lines)
+        if self.lines > before:
+            self._digest = self._digest_beyond(self.lines - before)
+            del self._digests_beyond[: (self.lines - before) * _DIGEST_BYTES]
+
+    def _digest_beyond(self, count: int) -> bytes:
+        """Return the digest up to the line that is `count` lines beyond those in `_digests_beyond`."""
+        return bytes(self._digests_beyond[(count - 1) * _DIGEST_BYTES : count * _DIGEST_BYTES])
 
     def _load(self, content: bytes) -> None:
         # What follows the last newline was not written to its end.
@@ -170,16 +192,22 @@ class Checkpoint:
         if topic != self._topic:
             msg = f"{self._path} tells of the topic {topic}, not {self._topic}: name another file"
             raise FeedError(msg)
-        self.lines = lines
+        self.lines = self._last = lines
+        self._digest_last = self._digest
         self._first_line = first_line
         self._size = len(head) + 1
         for entry in entries:
             try:
-                parts, digest = json.loads(entry)
-                numbers, self._digest = _decoded(parts), bytes.fromhex(digest)
+                parts, *marks = json.loads(entry)
+                (lines, digest), (last, digest_last) = ((int(line), bytes.fromhex(mark)) for line, mark in marks)
+                numbers = _decoded(parts)
             except (ValueError, TypeError):
                 break
-            self._note(numbers)
+            self._beyond.update(number for number in numbers if number > lines)
+            # There and then, since a gap that stays for long has very many lines beyond it.
+            self._beyond.difference_update(range(self.lines + 1, lines + 1))
+            self.lines, self._digest = lines, digest
+            self._last, self._digest_last = last, digest_last
             self._size += len(entry) + 1
         os.ftruncate(self._descriptor, self._size)
 
@@ -208,8 +236,9 @@ class Checkpoint:
         self._size = len(content)
 
     def _entry(self, numbers: Sequence[int]) -> bytes:
-        """Return the line for ascending `numbers`, after which the digest is what it is now."""
-        return json.dumps((_encoded(numbers), self._digest.hex()), separators=(",", ":")).encode() + b"\n"
+        """Return the line for ascending `numbers`, after which the digests are what they are now."""
+        marks = (self.lines, self._digest.hex()), (self._last, self._digest_last.hex())
+        return json.dumps((_encoded(numbers), *marks), separators=(",", ":")).encode() + b"\n"
 
     def _lock(self, descriptor: int) -> None:
         try:

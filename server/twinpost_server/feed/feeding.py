@@ -104,6 +104,8 @@ class Feeding:
 
     def _read(self, source: Source, publisher: Publisher) -> None:
         checkpoint = self._checkpoint
+        # As the last run left it: lines beyond a gap, once that is closed, are counted as they are read.
+        last_settled = 0 if checkpoint is None else checkpoint.lines
         for line in self._signals.lines(source):
             if line is None:
                 # The input is quiet, and the next line may be hours away: what has come back is not to wait for it.
@@ -113,7 +115,7 @@ class Feeding:
                 self._meter.show_now()
                 continue
             if checkpoint is not None and checkpoint.pass_over(line.number, line.content):
-                if line.number == checkpoint.lines:
+                if line.number == last_settled:
                     show_notice(self._console, f"going on after line {line.number}")
                 continue
             self._take(line, publisher)

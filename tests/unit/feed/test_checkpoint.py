@@ -62,7 +62,7 @@ def test_what_is_noted_outlives_the_process(path: Path) -> None:
     """It is in the file the moment it is noted, whatever happens next."""
     with resumed(path) as checkpoint:
         checkpoint.settle([1, 2])
-        assert b'[[[1,2]],"' in path.read_bytes()
+        assert b"[[[1,2]],[2," in path.read_bytes()
 
 
 @given(batches=st.lists(st.lists(st.integers(1, 60), max_size=20), max_size=15))
@@ -76,6 +76,82 @@ def test_any_lines_are_remembered(tmp_path_factory: pytest.TempPathFactory, batc
                 checkpoint.settle(batch)
         assert sorted({number for batch in batches for number in batch}) == settled(path, 60)
         assert path.stat().st_size <= 150 + 300
+
+
+class TestGapOfAnEarlierRun:
+    """The lines 1 to 3 and 5 to 6 are settled; the line 4 is, before the next ones are read."""
+
+    @pytest.fixture(autouse=True)
+    def _gap(self, path: Path) -> None:
+        with resumed(path, read=6) as checkpoint:
+            checkpoint.settle([1, 2, 3, 5, 6])
+
+    def test_run_goes_on(self, path: Path) -> None:
+        """Over those beyond the gap, and with more lines."""
+        with resumed(path, read=4) as checkpoint:
+            checkpoint.settle([4])
+            assert 4 == checkpoint.lines
+            assert [True, True, False] == [checkpoint.pass_over(number, line(number)) for number in (5, 6, 7)]
+            assert 6 == checkpoint.lines
+            checkpoint.settle([7])
+            assert 7 == checkpoint.lines
+        assert [1, 2, 3, 4, 5, 6, 7] == settled(path, 8)
+
+    def test_next_run_goes_on(self, path: Path) -> None:
+        """Also where that one ends at once."""
+        with resumed(path, read=4) as checkpoint:
+            checkpoint.settle([4])
+        assert [1, 2, 3, 4, 5, 6] == settled(path, 8)
+
+    def test_gap_closes_after_some_of_them_are_read(self, path: Path) -> None:
+        """As far as they are."""
+        with resumed(path, read=5) as checkpoint:
+            checkpoint.settle([4])
+            assert 5 == checkpoint.lines
+        assert [1, 2, 3, 4, 5, 6] == settled(path, 8)
+
+    def test_input_that_ends_among_them_is_refused(self, path: Path) -> None:
+        """Each time; the whole one is not."""
+        for _ in range(2):
+            with resumed(path, read=5) as checkpoint:
+                checkpoint.settle([4])
+                with pytest.raises(FeedError, match="of 6 lines or more, not 5"):
+                    checkpoint.check_end()
+        assert [1, 2, 3, 4, 5, 6] == settled(path, 8)
+
+    def test_other_lines_are_refused(self, path: Path) -> None:
+        """Before one is taken that is beyond them all; what was settled by then makes them no more acceptable."""
+        for _ in range(2):
+            with Checkpoint.opened(path, "t") as checkpoint:
+                for number in range(1, 6):
+                    checkpoint.pass_over(number, b"other" if number == 5 else line(number))
+                with pytest.raises(FeedError, match="whose first 6 lines are not these"):
+                    checkpoint.pass_over(6, line(6))
+                checkpoint.settle([4])
+
+
+@given(
+    runs=st.lists(st.tuples(st.integers(1, 30), st.lists(st.integers(1, 30), max_size=5), st.booleans()), max_size=10)
+)
+def test_any_runs_over_the_same_input_are_accepted(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[tuple[int, list[int], bool]]
+) -> None:
+    """However far each one reads, and whatever it settles of that, before and after it reads more."""
+    path = tmp_path_factory.mktemp("checkpoint") / "state"
+    expected: set[int] = set()
+    with pytest.MonkeyPatch.context() as patch:
+        for read, numbers, is_short in runs:
+            patch.setattr(module, "_JOURNAL_BYTES_MAX", 150 if is_short else 10_000)
+            with resumed(path, read) as checkpoint:
+                for number in numbers:
+                    if number <= read:
+                        checkpoint.settle([number])
+                        expected.add(number)
+                following = read + 1
+                checkpoint.pass_over(following, line(following))
+                checkpoint.settle([following])
+                expected.add(following)
+            assert sorted(expected) == settled(path, 60)
 
 
 def test_file_is_written_anew_before_it_grows_large(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +236,19 @@ class TestFullDisk:
 
 
 @pytest.mark.parametrize(
-    "torn", [b"[[3,", b"[3", b"\0\0\0\0", b"nope", b"{}", b'["a", ""]', b'[[[1,2,3]],""]', b'[[3],"no hex"]']
+    "torn",
+    [
+        b"[[3,",
+        b"[3",
+        b"\0\0\0\0",
+        b"nope",
+        b"{}",
+        b'[[3],""]',
+        b'["a",[3,""],[3,""]]',
+        b'[[[1,2,3]],[3,""],[3,""]]',
+        b'[[3],[3,"no hex"],[3,""]]',
+        b'[[3],[3,""],[null,""]]',
+    ],
 )
 def test_torn_line_ends_what_is_known(path: Path, torn: bytes) -> None:
     """As after a loss of power; what it would have said is settled once more."""
@@ -237,7 +325,7 @@ def test_other_topic_is_refused(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["some file", "[]", "{}", json.dumps({"version": 2, "topic": "t", "first_line": "", "lines": 1, "digest": ""})],
+    ["some file", "[]", "{}", json.dumps({"version": 1, "topic": "t", "first_line": "", "lines": 1, "digest": ""})],
 )
 def test_file_of_another_kind_is_left_alone(path: Path, content: str) -> None:
     """It may be somebody's only copy."""
