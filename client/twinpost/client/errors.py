@@ -35,6 +35,7 @@ class RecordError(Exception):
         delivered: what is known of the record.
         retry_delay_s: how long to wait before trying again, where the gateway said so.
         violations: the broken rules, where the gateway named them; it does for calls, not for records of a stream.
+        halted_by: the failure of another record, where this one was not sent because of it (`halts_on`).
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class RecordError(Exception):
         delivered: Delivered = Delivered.NO,
         retry_delay_s: float | None = None,
         violations: tuple[Violation, ...] = (),
+        halted_by: RecordError | None = None,
     ) -> None:
         """Tell of one record."""
         super().__init__(reason, message)
@@ -55,6 +57,7 @@ class RecordError(Exception):
         self.delivered = delivered
         self.retry_delay_s = retry_delay_s
         self.violations = violations
+        self.halted_by = halted_by
 
     def __str__(self) -> str:
         """Return what a person needs to know."""
@@ -96,6 +99,7 @@ class RecordError(Exception):
             delivered=delivered,
             retry_delay_s=self.retry_delay_s,
             violations=self.violations,
+            halted_by=self.halted_by,
         )
 
 

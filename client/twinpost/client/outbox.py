@@ -676,7 +676,10 @@ def _too_late_on_wire(delivery_timeout_s: float) -> RecordError:
 
 def _halted(cause: RecordError) -> RecordError:
     return RecordError(
-        cause.reason, f"not sent behind a record that failed: {cause.message}", retriable=cause.retriable
+        cause.reason,
+        f"not sent behind a record that failed: {cause.message}",
+        retriable=cause.retriable,
+        halted_by=cause,
     )
 
 

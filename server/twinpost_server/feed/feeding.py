@@ -72,6 +72,7 @@ class Feeding:
         self._signals = Signals()
         self._told: queue.SimpleQueue[tuple[Line, RecordFuture]] = queue.SimpleQueue()
         self._stopped = False
+        self._is_why_shown = False
 
     @property
     def all_acknowledged(self) -> bool:
@@ -91,16 +92,15 @@ class Feeding:
         publisher = Publisher(
             plan.address.target, user=plan.user, password=plan.password, tls=plan.address.tls, options=options
         )
-        patience_s = math.inf
+        stop_asked = False
         with self._signals.heard():
             try:
                 self._read(source, publisher)
-                if self._stopped:
-                    patience_s = _LAST_PATIENCE_S
             except StopAsked:
-                self._stopped = True
+                stop_asked = self._stopped = True
             finally:
-                self._finish(publisher, patience_s)
+                # Whatever ended the reading: a file that cannot be written makes nothing else come back.
+                self._finish(publisher, _LAST_PATIENCE_S if self._stopped and not stop_asked else math.inf)
 
     def _read(self, source: Source, publisher: Publisher) -> None:
         checkpoint = self._checkpoint
@@ -196,7 +196,7 @@ class Feeding:
         """Return whether nothing more is to be done for a line that failed."""
         if not _is_for_all(error):
             return True
-        self._stop(f"line {line.number}: {error}")
+        self._stop(line, error)
         # The next run takes it up again, once what stands against it is mended.
         return self._checkpoint is None
 
@@ -213,10 +213,12 @@ class Feeding:
         if self._checkpoint is not None:
             self._checkpoint.settle(numbers)
 
-    def _stop(self, why: str) -> None:
-        if not self._stopped:
-            self._stopped = True
-            show_error(self._console, why)
+    def _stop(self, line: Line, error: RecordError) -> None:
+        self._stopped = True
+        # A line that this thread published behind the one at fault may be told of sooner. That one always is, too.
+        if error.halted_by is None and not self._is_why_shown:
+            self._is_why_shown = True
+            show_error(self._console, f"line {line.number}: {error}")
 
 
 def _record_of(line: Line, form: Format) -> Record | None:

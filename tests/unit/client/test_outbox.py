@@ -625,6 +625,14 @@ class TestHalt:
         with pytest.raises(RecordError, match=r"TOPIC_FORBIDDEN .* not sent behind a record that failed: said the"):
             story.publish(b"3")
 
+    def test_what_halts_is_told(self, story: Story) -> None:
+        """With each record that was not sent for it, and with no other."""
+        story.refuse(refusal("TOPIC_FORBIDDEN", retriable=False))
+        cause, halted = story.told[b"1"], story.told[b"2"]
+        assert isinstance(cause, RecordError)
+        assert isinstance(halted, RecordError)
+        assert (None, cause, cause) == (cause.halted_by, halted.halted_by, halted.in_doubt().halted_by)
+
     def test_time_that_is_over_halts(self, story: Story) -> None:
         """Though there would be time for the others."""
         story.answer(Fate.REFUSED_NOW)
