@@ -41,9 +41,10 @@ class PublisherOptions:
         resend_unknown: whether to send again what may already be in the log (at least once): nothing is lost to a
             broken connection, and a record may be stored twice. Its metadata then says `maybe_duplicated`.
         retry: when to try again.
-        halts_on: whether a record's failure is one that nothing may come after. What has not left then fails with it,
-            and so does what is published later. Called on threads of the publisher's, and must not wait. `None` goes on
-            after every failure.
+        halts_on: whether a record's failure is one that nothing may come after. What is not under way then fails with
+            it, and so does what is published later; what is under way goes on to its end. Called on threads of the
+            publisher's: it must not wait, nor use the publisher. What it raises is logged, and halts nothing. `None`
+            goes on after every failure.
     """
 
     batch_bytes_max: int = 2 * MIB

@@ -36,6 +36,7 @@ its key is, or may be, stored already; both were then in the same step.
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -61,6 +62,8 @@ from twinpost.client.record import Record, RecordMetadata
 from twinpost.v1 import producer_service_pb2
 
 __all__ = ["Outbox", "Settled"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 _STEPS_MAX: Final = 128
 """Steps on the wire at once, of all topics; the gateway reads at most 256 of a stream ahead."""
@@ -556,7 +559,7 @@ class Outbox(Generic[Promise]):
         if halts_on is None or self._halted_by is not None:
             return
         failures = (outcome for _, outcome in settled if isinstance(outcome, RecordError))
-        self._halted_by = next(filter(halts_on, failures), None)
+        self._halted_by = next((failure for failure in failures if _answer_of(halts_on, failure)), None)
         if self._halted_by is not None:
             self._fail_queued(_halted(self._halted_by), settled)
 
@@ -672,6 +675,16 @@ def _too_late_on_wire(delivery_timeout_s: float) -> RecordError:
         retriable=True,
         delivered=Delivered.UNKNOWN,
     )
+
+
+def _answer_of(halts_on: Callable[[RecordError], bool], failure: RecordError) -> bool:
+    """Return whether `halts_on` says that nothing may come after `failure`."""
+    try:
+        return halts_on(failure)
+    # Even `SystemExit`: what is settled has left the outbox, and would never be told.
+    except (Exception, SystemExit):  # noqa: BLE001 - the caller's code, which may raise anything
+        _LOG.exception("halts_on failed; it halts nothing")
+        return False
 
 
 def _halted(cause: RecordError) -> RecordError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import math
 from collections.abc import Sequence
 
@@ -650,6 +651,27 @@ class TestHalt:
     def test_other_failures_do_not(self, story: Story) -> None:
         """What may be stored is done with, here."""
         story.refuse(refusal("DEADLINE_EXCEEDED", delivered="UNKNOWN"))
+        story.wait(1.0)
+        assert [b"2"] == story.sent()
+
+    @pytest.mark.parametrize("raised", [ZeroDivisionError, SystemExit])
+    def test_question_that_fails_is_logged_and_halts_nothing(
+        self, caplog: pytest.LogCaptureFixture, raised: type[BaseException]
+    ) -> None:
+        """The record it was asked about is told all the same; not even where it wants to exit."""
+
+        def failing(_error: RecordError) -> bool:
+            raise raised
+
+        story = Story(halts_on=failing)
+        story.publish(b"1")
+        story.wait(1.0)
+        assert [b"1"] == story.sent()
+        story.publish(b"2")
+        with caplog.at_level(logging.ERROR, logger="twinpost.client.outbox"):
+            story.refuse(refusal("TOPIC_FORBIDDEN", retriable=False))
+        assert {b"1": ("TOPIC_FORBIDDEN", "no")} == story.failures()
+        assert ["halts_on failed; it halts nothing"] == [record.message for record in caplog.records]
         story.wait(1.0)
         assert [b"2"] == story.sent()
 
