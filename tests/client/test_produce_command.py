@@ -238,6 +238,17 @@ def test_file_that_is_given_twice_ends_with_2(
     assert b"a\n" == (tmp_path / "input").read_bytes()
 
 
+def test_file_beneath_a_file_ends_with_2(fake: FakeGateway, tmp_path: Path) -> None:
+    """As every file that cannot be opened."""
+    (tmp_path / "input").write_bytes(b"a\n")
+    beneath = tmp_path / "input" / "state"
+    flags = ("--file", tmp_path / "input", "--failed", tmp_path / "failed", "--resume", beneath)
+    ran = produce("t", *url(fake), *flags)
+    assert (2, b"") == (ran.returncode, ran.stdout)
+    assert f"twinpost: {beneath} cannot be used for --resume: Not a directory\n".encode() == ran.stderr
+    assert [] == fake.values
+
+
 def test_value_that_no_record_can_have_fails(fake: FakeGateway) -> None:
     """As the same line of an input does."""
     ran = produce("t", '{"value": "x", "partition": 3000000000}', "--format", "messages", *url(fake))

@@ -97,8 +97,8 @@ def _check_apart(plan: Plan) -> None:
     for name, file in (source, ("--failed", plan.failed), ("--resume", plan.resume)):
         try:
             status = None if file is None else os.stat(file)  # noqa: PTH116 - a path has no descriptor
-        except FileNotFoundError:
-            continue
+        except OSError:
+            continue  # Whoever opens it tells why it cannot be.
         # What is no file, such as a terminal, keeps what is read and what is written apart.
         if status is None or not stat.S_ISREG(status.st_mode):
             continue
