@@ -156,6 +156,8 @@ async def test_time_that_is_no_number_is_refused(door: Door, fake: FakeGateway) 
         for wait in (publisher.flush, publisher.close):
             with pytest.raises(ValueError, match="timeout_s is nan: expected a number of seconds"):
                 await wait(math.nan)
+        with pytest.raises(ValueError, match="timeout_s is nan: expected a number of seconds"):
+            await publisher.publish(records(1)[0], timeout_s=math.nan)
         assert [0] == await all_stored(publisher, [await publisher.publish(records(1)[0])])
 
 

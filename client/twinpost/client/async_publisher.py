@@ -16,7 +16,7 @@ from grpc import aio
 
 from twinpost.client.codec import PRODUCE_STREAM
 from twinpost.client.connection import Tls, aio_channel, credentials
-from twinpost.client.deadline import deadline_after
+from twinpost.client.deadline import check_timeout, deadline_after
 from twinpost.client.errors import BufferFull, PublisherClosed, RecordError
 from twinpost.client.options import IDLE_S_MAX, PublisherOptions
 from twinpost.client.outbox import Outbox, Settled
@@ -103,8 +103,11 @@ class AsyncPublisher:
             BufferFull: there was no room in time.
             PublisherClosed: the publisher is closed, or was closed meanwhile.
             TypeError: a part of the record is of the wrong type.
-            ValueError: a number does not fit, or text has a lone surrogate.
+            ValueError: a number does not fit, or is none, or text has a lone surrogate.
         """
+        if timeout_s is not None:
+            # Not only where it has to wait: that would come to light under load alone.
+            check_timeout(timeout_s)
         if self._pressing:
             # Before the record is taken: whoever is cancelled here must not leave one behind.
             self._pressing = False

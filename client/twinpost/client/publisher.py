@@ -19,7 +19,7 @@ import grpc
 
 from twinpost.client.codec import PRODUCE_STREAM
 from twinpost.client.connection import Tls, channel, credentials
-from twinpost.client.deadline import deadline_after
+from twinpost.client.deadline import check_timeout, deadline_after
 from twinpost.client.errors import BufferFull, PublisherClosed, RecordError
 from twinpost.client.future import RecordFuture, settle
 from twinpost.client.options import IDLE_S_MAX, PublisherOptions
@@ -116,8 +116,11 @@ class Publisher:
             BufferFull: there was no room in time.
             PublisherClosed: the publisher is closed, or was closed meanwhile.
             TypeError: a part of the record is of the wrong type.
-            ValueError: a number does not fit, or text has a lone surrogate.
+            ValueError: a number does not fit, or is none, or text has a lone surrogate.
         """
+        if timeout_s is not None:
+            # Not only where it has to wait: that would come to light under load alone.
+            check_timeout(timeout_s)
         future = RecordFuture(self._told)
         try:
             with self._lock:
