@@ -114,9 +114,12 @@ class ClusterAdmin:
         return await self._configured(topic, _BATCH_BYTES_MAX)
 
     def close(self) -> None:
-        """Ask nothing more; questions under way are not waited for."""
+        """Ask nothing more; questions under way are not waited for. Nothing of this can be called afterwards."""
         for threads in (self._probes, self._looks):
             threads.shutdown(wait=False, cancel_futures=True)
+        # Its callback leads back here. Left to the garbage collector, it might be destroyed on one of librdkafka's own
+        # threads, on which answers are noted, and that aborts the process.
+        del self._client
 
     def take_errors(self) -> list[KafkaError]:
         """Return what the client complained of since the last call.
