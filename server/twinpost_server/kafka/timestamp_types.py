@@ -79,4 +79,5 @@ class TimestampTypes:
             if now - before.first_at < _REPEATS_S_MAX:
                 self._doubted[topic] = _Contradiction(before.first_at, now)
                 return own_ms
+            del self._doubted[topic]
         return reported_ms
