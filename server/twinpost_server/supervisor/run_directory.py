@@ -137,12 +137,15 @@ class RunDirectory:
 
         That spares sockets, but only under the name that they were opened with, which a worker's is not.
         """
-        for file in (self.path, self.path / _LOCK, self.envoy_configuration, *self._sockets()):
-            with contextlib.suppress(OSError):
-                os.utime(file)
+        # Whatever prevents it: there is time until the next one.
+        with contextlib.suppress(OSError):
+            for file in (self.path, self.path / _LOCK, self.envoy_configuration, *self._sockets()):
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(file)
 
     def _sockets(self) -> list[Path]:
-        names = [file for file in self.path.iterdir() if _WORKER_SOCKET.fullmatch(file.name)]
+        # A glob, which finds nothing in a directory that is gone or cannot be listed; that is nothing to fail for.
+        names = [file for file in self.path.glob("*") if _WORKER_SOCKET.fullmatch(file.name)]
         if self._envoy_enabled:
             names.append(self.envoy_admin_socket)
         return [file for file in names if file.is_socket()]
