@@ -64,6 +64,7 @@ def test_head_is_answered_like_get_without_the_body(
             connection.sendall(ask % (b"HEAD " + target, content_type))
             response = read_response(connection, "HEAD")
             assert (status, b"") == (response.status, response.body)
+            assert "application/json" == response.headers["content-type"]
         connection.sendall(ask % (b"GET /livez", b"text/plain"))
         assert {"status": "alive"} == read_response(connection, "GET").json()
 
