@@ -559,7 +559,11 @@ class Outbox(Generic[Promise]):
         if halts_on is None or self._halted_by is not None:
             return
         failures = (outcome for _, outcome in settled if isinstance(outcome, RecordError))
-        self._halted_by = next((failure for failure in failures if _answer_of(halts_on, failure)), None)
+        try:
+            self._halted_by = next(filter(halts_on, failures), None)
+        # The caller's code may raise anything, even `SystemExit`. What is settled has left the outbox: it must be told.
+        except (Exception, SystemExit):  # noqa: BLE001 - see above
+            _LOG.exception("halts_on failed; it halts nothing")
         if self._halted_by is not None:
             self._fail_queued(_halted(self._halted_by), settled)
 
@@ -675,16 +679,6 @@ def _too_late_on_wire(delivery_timeout_s: float) -> RecordError:
         retriable=True,
         delivered=Delivered.UNKNOWN,
     )
-
-
-def _answer_of(halts_on: Callable[[RecordError], bool], failure: RecordError) -> bool:
-    """Return whether `halts_on` says that nothing may come after `failure`."""
-    try:
-        return halts_on(failure)
-    # Even `SystemExit`: what is settled has left the outbox, and would never be told.
-    except (Exception, SystemExit):  # noqa: BLE001 - the caller's code, which may raise anything
-        _LOG.exception("halts_on failed; it halts nothing")
-        return False
 
 
 def _halted(cause: RecordError) -> RecordError:
