@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from twinpost.v1 import producer_service_pb2, record_pb2
 from twinpost_server.core.errors import Failure, Outcome, Reason, RequestFailed, Violation
 from twinpost_server.core.limits import Limits
+from twinpost_server.core.outcomes import all_failed
 from twinpost_server.core.records import Header, Record
 from twinpost_server.core.rules import headers_problem
 from twinpost_server.rpc.results import encode_results
@@ -27,7 +29,7 @@ def decode_request(data: bytes, limits: Limits) -> list[Record]:
         request = producer_service_pb2.ProduceRequest.FromString(data)
     except DecodeError:
         raise RequestFailed(_undecodable("ProduceRequest")) from None
-    return _records(request.records, limits)
+    return _records(request.records, len(data), limits)
 
 
 def decode_step(data: bytes, limits: Limits) -> tuple[int, list[Record], list[Outcome]]:
@@ -45,9 +47,9 @@ def decode_step(data: bytes, limits: Limits) -> tuple[int, list[Record], list[Ou
         raise RequestFailed(_undecodable("ProduceStreamRequest")) from None
     try:
         check_size(data, limits)
-        return request.sequence, _records(request.records, limits), []
+        return request.sequence, _records(request.records, len(data), limits), []
     except RequestFailed as failed:
-        return request.sequence, [], [failed.failure] * min(len(request.records), limits.request_records_max)
+        return request.sequence, [], all_failed(failed.failure, min(len(request.records), limits.request_records_max))
 
 
 def check_size(data: bytes, limits: Limits) -> None:
@@ -78,7 +80,7 @@ def _undecodable(message: str) -> Failure:
     )
 
 
-def _records(messages: Sequence[record_pb2.Record], limits: Limits) -> list[Record]:
+def _records(messages: Sequence[record_pb2.Record], size_bytes: int, limits: Limits) -> list[Record]:
     # Counted before anything is built: a record or a header of two bytes on the wire would become hundreds here.
     if len(messages) > limits.request_records_max:
         raise RequestFailed(
@@ -90,6 +92,20 @@ def _records(messages: Sequence[record_pb2.Record], limits: Limits) -> list[Reco
                 ),
             )
         )
+    request_headers_max = limits.body_bytes_max // _HEADER_BYTES_MIN
+    if size_bytes > _EMPTY_HEADER_BYTES * request_headers_max:
+        count = sum(len(message.headers) for message in messages)
+        if count > request_headers_max:
+            raise RequestFailed(
+                Failure(
+                    reason=Reason.REQUEST_TOO_LARGE,
+                    message=(
+                        f"the request holds {count} headers, more than {request_headers_max}, which is one for each "
+                        f"{_HEADER_BYTES_MIN} bytes that a request may have (limits.body_bytes_max): split it; nothing "
+                        "was written"
+                    ),
+                )
+            )
     headers_max = limits.record_headers_max
     records = []
     for index, message in enumerate(messages):
@@ -107,6 +123,13 @@ def _records(messages: Sequence[record_pb2.Record], limits: Limits) -> list[Reco
             )
         )
     return records
+
+
+_EMPTY_HEADER_BYTES: Final = 2
+
+_HEADER_BYTES_MIN: Final = 32
+"""What headers must have on the average: millions of empty ones, of two bytes each, would take seconds to look at, in
+which the worker does nothing else."""
 
 
 def _headers(index: int, headers: Sequence[record_pb2.Header], headers_max: int) -> list[Header]:
