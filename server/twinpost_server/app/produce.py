@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinpost_server.app.checked import checked_batch
-from twinpost_server.core.errors import Outcome
+from twinpost_server.core.errors import Outcome, RequestFailed
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.ports import RecordSink
 from twinpost_server.core.principal import Principal
@@ -38,4 +38,9 @@ class Produce:
             return []
         batch = checked_batch(principal, records, self._limits)
         principal.charge(len(records), batch.size_bytes)
-        return await self._sink.write(batch, deadline=deadline)
+        try:
+            return await self._sink.write(batch, deadline=deadline)
+        except RequestFailed:
+            # Nothing was handed over.
+            principal.refund(len(records), batch.size_bytes)
+            raise

@@ -9,6 +9,7 @@ from twinpost_server.app.checked import checked_batch
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Outcome, RequestFailed
 from twinpost_server.core.limits import Limits
+from twinpost_server.core.outcomes import all_failed
 from twinpost_server.core.ports import PendingWrite, RecordSink
 from twinpost_server.core.principal import Principal
 from twinpost_server.core.records import Record
@@ -40,9 +41,14 @@ class ProduceStream:
         try:
             batch = checked_batch(principal, records, self._limits)
             await _charged(principal, batch, deadline)
-            return await self._stream.enqueue(batch, deadline=deadline)
+            try:
+                return await self._stream.enqueue(batch, deadline=deadline)
+            except BaseException:
+                # Nothing was handed over, whether it was refused or its caller left.
+                principal.refund(len(records), batch.size_bytes)
+                raise
         except RequestFailed as failed:
-            return _Told([failed.failure] * len(records))
+            return _Told(all_failed(failed.failure, len(records)))
 
 
 async def _charged(principal: Principal, batch: RecordBatch, deadline: float) -> None:
@@ -51,10 +57,11 @@ async def _charged(principal: Principal, batch: RecordBatch, deadline: float) ->
         try:
             principal.charge(len(batch.records), batch.size_bytes)
         except RequestFailed as exceeded:
-            delay_s = exceeded.failure.retry_delay_s or 0.0
-            if loop.time() + delay_s >= deadline:
+            left_s = deadline - loop.time()
+            if left_s <= 0:
                 raise
-            await asyncio.sleep(delay_s)
+            # Also where that will not do: a step that is refused at once makes room for the next one at once.
+            await asyncio.sleep(min(left_s, exceeded.failure.retry_delay_s or 0.0))
         else:
             return
 

@@ -1,12 +1,29 @@
-"""What became of a request as a whole, told from what became of its records."""
+"""What became of a request as a whole, and of its records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from twinpost_server.core.errors import SEVERITY, Delivered, Failure, Outcome
 
-__all__ = ["summary"]
+__all__ = ["all_failed", "summary"]
+
+_REPEATED_LENGTH_MAX: Final = 250
+"""Longest message that is told for each of ten thousand records, in characters."""
+
+
+def all_failed(failure: Failure, count: int) -> list[Outcome]:
+    """Return `failure` as what became of each of `count` records; one that says much says it of the first alone."""
+    if len(failure.message) <= _REPEATED_LENGTH_MAX:
+        return [failure] * count
+    as_first: Outcome = Failure(
+        reason=failure.reason,
+        message="as the first record of the request, whose error says why",
+        delivered=failure.delivered,
+        retry_after_s=failure.retry_after_s,
+    )
+    return [failure, *[as_first] * (count - 1)][:count]
 
 
 def summary(outcomes: Sequence[Outcome]) -> Failure | None:
@@ -29,7 +46,7 @@ def summary(outcomes: Sequence[Outcome]) -> Failure | None:
         delivered = Delivered.NO
     return Failure(
         reason=worst.reason,
-        message=f"{len(failures)} of {len(outcomes)} messages failed, see results; the worst: {worst.message}",
+        message=f"{len(failures)} of {len(outcomes)} messages failed; the worst: {worst.message}",
         delivered=delivered,
         retry_after_s=worst.retry_after_s,
     )

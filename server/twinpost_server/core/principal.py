@@ -45,6 +45,11 @@ class Principal:
         if self._meter is not None:
             self._meter.take(records, size_bytes)
 
+    def refund(self, records: int, size_bytes: int) -> None:
+        """Take back what `charge` counted, of a request of which nothing was handed over."""
+        if self._meter is not None:
+            self._meter.give_back(records, size_bytes)
+
 
 _GRANTED_MAX: Final = 10_000
 """Topics remembered per caller, so that a caller who invents names cannot grow the set without bound."""

@@ -82,6 +82,11 @@ class QuotaMeter:
         self._records -= records
         self._bytes -= size_bytes
 
+    def give_back(self, records: int, size_bytes: int) -> None:
+        """Take back what `take` counted."""
+        self._records += records
+        self._bytes += size_bytes
+
 
 def _refusal(what: str, rate_per_s: float, retry_after_s: float) -> Failure:
     return Failure(

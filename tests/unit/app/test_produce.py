@@ -111,10 +111,10 @@ async def test_quota_counts_records_and_their_bytes() -> None:
 
 
 async def test_refused_request_costs_no_quota() -> None:
-    """Neither for a broken rule nor for a right that is missing."""
+    """For a broken rule, a right that is missing, or what the sink refuses."""
     sink = FakeSink({"orders": 1})
     caller = Principal("alice", (TopicPattern("orders"),), QuotaMeter(Quota(records_per_s=1), lambda: 0.0))
-    for record in (Record("x", "!"), Record("x", "logs")):
+    for record in (Record("x", "!"), Record("x", "logs"), Record("x", "orders", partition=7)):
         for _ in range(5):
             with pytest.raises(RequestFailed):
                 await produce(sink, [record], principal=caller)

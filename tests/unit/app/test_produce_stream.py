@@ -70,6 +70,29 @@ async def test_refusal_of_the_sink_is_told_for_each_record() -> None:
     assert [(Reason.TOPIC_NOT_FOUND, Delivered.NO)] * 3 == reasons(await pending.outcomes())
 
 
+async def test_refused_step_costs_no_quota() -> None:
+    """Whatever comes next would wait for what was never written."""
+    caller = Principal("alice", (TopicPattern("*"),), QuotaMeter(Quota(records_per_s=1), lambda: 0.0))
+    stream = ProduceStream(FakeSink({"orders": 1}), LIMITS)
+    for _ in range(3):
+        await step(stream, [Record("x", "nowhere")] * 50, principal=caller)
+    stored = await step(stream, [Record("x", "orders")], principal=caller)
+    assert [None] == reasons(await stored.outcomes())
+
+
+async def test_long_refusal_is_told_once() -> None:
+    """Ten thousand times some kilobytes would be an answer that no client takes."""
+    topics = [f"{'t' * 240}{number}" for number in range(10)]
+    pending = await step(ProduceStream(FakeSink({}), LIMITS), [Record("x", topic) for topic in topics], principal=ALICE)
+    first, *others = await pending.outcomes()
+    assert [(Reason.TOPIC_FORBIDDEN, Delivered.NO)] * 10 == reasons([first, *others])
+    assert isinstance(first, Failure)
+    assert topics[0] in first.message
+    assert {"as the first record of the request, whose error says why"} == {
+        other.message for other in others if isinstance(other, Failure)
+    }
+
+
 async def test_empty_step_has_no_outcomes() -> None:
     """It is answered in its turn like any other."""
     assert [] == await (await step(ProduceStream(FakeSink({}), LIMITS), [])).outcomes()
