@@ -53,7 +53,8 @@ class ProducerService:
         """Answer `Produce`: a serialized ProduceRequest in, a serialized ProduceResponse out."""
         deadline = asyncio.get_running_loop().time() + budget_s(context.time_remaining(), self._request_timeout_s)
         try:
-            principal = await self._guard.admit(dict(context.invocation_metadata() or ()), len(data))
+            metadata = dict(context.invocation_metadata() or ())
+            principal = await self._guard.admit(metadata, len(data), deadline=deadline)
             check_size(data, self._limits)
             outcomes = await self._produce(principal, decode_request(data, self._limits), deadline=deadline)
             if outcomes and all(outcome.__class__ is Failure for outcome in outcomes):
@@ -73,7 +74,8 @@ class ProducerService:
         age_s = self._stream_age_max_s * random.uniform(0.9, 1.1)  # noqa: S311 - nothing to guess
         retirement = asyncio.get_running_loop().call_later(age_s, pipeline.retire)
         try:
-            await self._guard.authenticated(metadata)
+            deadline = asyncio.get_running_loop().time() + self._request_timeout_s
+            await self._guard.authenticated(metadata, deadline=deadline)
             # Envoy limits how long a request may take to arrive, up to the first byte of its answer. A stream that is
             # opened and then stays quiet must have answered something by then.
             await context.send_initial_metadata(())

@@ -75,7 +75,7 @@ class ProducerRestService:
 
     async def _answer(self, data: bytes, metadata: Mapping[str, str | bytes]) -> bytes:
         arrived_at = asyncio.get_running_loop().time()
-        principal = await self._guard.admit(metadata, len(data))
+        principal = await self._guard.admit(metadata, len(data), deadline=arrived_at + self._request_timeout_s)
         asked = metadata.get(REQUEST_TIMEOUT_HEADER)
         deadline = arrived_at + budget_s(
             None if asked is None else parse_timeout_s(str(asked)), self._request_timeout_s

@@ -112,7 +112,7 @@ class StepPipeline:
 
     async def _handed_over(self, data: bytes) -> tuple[int, PendingWrite | list[Outcome]]:
         deadline = asyncio.get_running_loop().time() + self._request_timeout_s
-        principal = await self._guard.authenticated(self._metadata)
+        principal = await self._guard.authenticated(self._metadata, deadline=deadline)
         sequence, records, refused = decode_step(data, self._limits)
         if refused:
             return sequence, refused
