@@ -24,10 +24,12 @@ PASSWORD_BYTES_MAX: Final = 1024
 """Longest password in UTF-8, so that every one fits into the header that carries it."""
 
 _ENCODED: Final = re.compile(
-    r"\$argon2(?:id|i|d)\$v=(?:16|19)\$m=(?P<memory>\d{1,7}),t=(?P<time>\d{1,4}),p=(?P<lanes>\d{1,3})"
+    r"\$argon2(?:id|i|d)\$v=(?:16|19)\$m=(?P<memory>[1-9][0-9]{0,6}),t=(?P<time>[1-9][0-9]{0,3}),p=(?P<lanes>[1-9][0-9]{0,2})"
     r"\$(?P<salt>[A-Za-z0-9+/]+)\$(?P<tag>[A-Za-z0-9+/]+)"
 )
 _MEMORY_KIB_MAX: Final = 1024 * 1024
+_WORK_KIB_MAX: Final = 4 * _MEMORY_KIB_MAX
+"""Memory times passes: some seconds of one processor."""
 _SALT_BYTES_MIN: Final = 8
 _TAG_BYTES_MIN: Final = 4
 
@@ -70,7 +72,7 @@ def verify_password(password_hash: str, password: bytes) -> bool:
 
 
 def is_password_hash(text: str) -> bool:
-    """Return whether `text` is a hash that `verify_password` can work with, and at no more than 1 GiB a time.
+    """Return whether `text` is a hash that `verify_password` can work with, in at most 1 GiB and some seconds.
 
     The library itself finds out only by doing the whole work, which is when a caller waits for it.
     """
@@ -79,9 +81,8 @@ def is_password_hash(text: str) -> bool:
         return False
     memory_kib, passes, lanes = int(parts["memory"]), int(parts["time"]), int(parts["lanes"])
     return (
-        passes >= 1
-        and lanes >= 1
-        and 8 * lanes <= memory_kib <= _MEMORY_KIB_MAX
+        8 * lanes <= memory_kib <= _MEMORY_KIB_MAX
+        and memory_kib * passes <= _WORK_KIB_MAX
         and _decoded_length(parts["salt"]) >= _SALT_BYTES_MIN
         and _decoded_length(parts["tag"]) >= _TAG_BYTES_MIN
     )

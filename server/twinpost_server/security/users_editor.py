@@ -259,8 +259,10 @@ def _replace(target: Path, content: bytes, before: os.stat_result) -> None:
     except BaseException:
         os.unlink(name)  # noqa: PTH108 - as above
         raise
-    directory = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    # The edit counts from here on, whatever becomes of this: it is for a loss of power in the next seconds.
+    with contextlib.suppress(OSError):
+        directory = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
