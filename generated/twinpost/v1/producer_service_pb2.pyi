@@ -111,7 +111,7 @@ class ProduceStreamResponse(_message.Message):
     """The number of the request that this answers."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[_record_pb2.RecordResult]:
-        """Result i belongs to record i of that request."""
+        """Result i belongs to record i of that request; see the RPC for one with too many records."""
 
     def __init__(
         self,

@@ -28,8 +28,8 @@ if _version_not_supported:
 class ProducerServiceStub:
     """Writes records to Kafka with acks=all.
 
-    Credentials travel as `authorization: Basic ...` metadata. Every non-OK status carries a `google.rpc.ErrorInfo`
-    whose `reason` is an `ErrorReason` without its prefix, whose `domain` is `twinpost`, and whose `metadata` has
+    Credentials travel as `authorization: Basic ...` metadata. Every non-OK status of the gateway's carries a
+    `google.rpc.ErrorInfo` (grpc itself refuses a message of twice `limits.body_bytes_max` without one), whose `reason` is an `ErrorReason` without its prefix, whose `domain` is `twinpost`, and whose `metadata` has
     `retriable` (`true` or `false`) and `delivered` (`no`, `unknown` or `partial`).
     """
 
@@ -54,8 +54,8 @@ class ProducerServiceStub:
 class ProducerServiceServicer:
     """Writes records to Kafka with acks=all.
 
-    Credentials travel as `authorization: Basic ...` metadata. Every non-OK status carries a `google.rpc.ErrorInfo`
-    whose `reason` is an `ErrorReason` without its prefix, whose `domain` is `twinpost`, and whose `metadata` has
+    Credentials travel as `authorization: Basic ...` metadata. Every non-OK status of the gateway's carries a
+    `google.rpc.ErrorInfo` (grpc itself refuses a message of twice `limits.body_bytes_max` without one), whose `reason` is an `ErrorReason` without its prefix, whose `domain` is `twinpost`, and whose `metadata` has
     `retriable` (`true` or `false`) and `delivered` (`no`, `unknown` or `partial`).
     """
 
@@ -64,16 +64,19 @@ class ProducerServiceServicer:
 
         Ends with:
         - OK: every record is stored, or some are; each result says which.
-        - INVALID_ARGUMENT: a rule of a record is broken (`google.rpc.BadRequest` names all of them), the partition does
-        not exist, or a record, the request or a count is over a limit. Nothing was written.
+        - INVALID_ARGUMENT: a rule of a record is broken (`google.rpc.BadRequest` names as many as 3 KiB of trailers take,
+        from the first one on), the partition does not exist, or a record, the request or a count is over a limit.
+        - FAILED_PRECONDITION: the broker refuses a record, such as one without a key for a compacted topic.
         - UNAUTHENTICATED: no credentials, or wrong ones. Nothing was written.
-        - PERMISSION_DENIED: the caller may not write one of the topics. Nothing was written.
+        - PERMISSION_DENIED: the caller, or the gateway itself, may not write one of the topics.
         - NOT_FOUND: a topic does not exist and is not created automatically.
         - RESOURCE_EXHAUSTED: the gateway or the caller's quota is full; `google.rpc.RetryInfo` says when to come back.
         Nothing was written.
         - UNAVAILABLE: brokers unreachable, too few replicas in sync, or the gateway is stopping; `google.rpc.RetryInfo`.
         - DEADLINE_EXCEEDED: no acknowledgement in time. The records may have been written.
         - INTERNAL: a fault in the gateway.
+
+        What is known of the records is in `delivered` each time: a refusal that a broker gave late may be `unknown`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +87,9 @@ class ProducerServiceServicer:
 
         Records of one stream for the same partition are stored in the order sent. A caller who is faster than the cluster
         is slowed down by HTTP/2 flow control, never refused: the gateway reads no further while it holds as much as it may.
-        A request that breaks a rule is answered by an error for each of its records, and the stream goes on. Half-closing
+        A request that breaks a rule is answered by an error for each of its records, and the stream goes on; of one with
+        more records than `limits.request_records_max` there is an error for as many. A long error is told with the first
+        record alone, and those of the others refer to it. Half-closing
         lets what is in flight finish; the stream then ends with OK.
 
         Each request has the gateway's request timeout of its own. A deadline on the call bounds the whole stream: leave it
@@ -94,6 +99,8 @@ class ProducerServiceServicer:
         - OK: the caller half-closed and every request is answered.
         - INVALID_ARGUMENT: a message could not be decoded; what was sent before it is answered.
         - UNAUTHENTICATED: no credentials or wrong ones, or they were withdrawn; what was sent before is answered.
+        - RESOURCE_EXHAUSTED: too many callers with new credentials are being verified; nothing was read.
+        - DEADLINE_EXCEEDED: the call's own deadline; requests without an answer may have been written.
         - UNAVAILABLE: the gateway is stopping: connect again and continue after the last `sequence` answered. Requests
         without an answer were not written, unless the connection broke.
         - INTERNAL: a fault in the gateway; requests without an answer may have been written.
@@ -126,8 +133,8 @@ def add_ProducerServiceServicer_to_server(servicer, server):
 class ProducerService:
     """Writes records to Kafka with acks=all.
 
-    Credentials travel as `authorization: Basic ...` metadata. Every non-OK status carries a `google.rpc.ErrorInfo`
-    whose `reason` is an `ErrorReason` without its prefix, whose `domain` is `twinpost`, and whose `metadata` has
+    Credentials travel as `authorization: Basic ...` metadata. Every non-OK status of the gateway's carries a
+    `google.rpc.ErrorInfo` (grpc itself refuses a message of twice `limits.body_bytes_max` without one), whose `reason` is an `ErrorReason` without its prefix, whose `domain` is `twinpost`, and whose `metadata` has
     `retriable` (`true` or `false`) and `delivered` (`no`, `unknown` or `partial`).
     """
 
