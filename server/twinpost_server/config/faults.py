@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ConfigError", "Fault", "quoted"]
+__all__ = ["ConfigError", "Fault", "quoted", "toml_problem"]
 
 _QUOTED_LENGTH_MAX: Final = 60
 
@@ -40,6 +41,14 @@ class ConfigError(Exception):
         """Carry `faults`."""
         super().__init__("\n".join(map(str, faults)))
         self.faults = faults
+
+
+def toml_problem(error: ValueError | RecursionError) -> str:
+    """Return what is wrong with a file for which `tomllib.loads` raised `error`."""
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return f"is not TOML: {error}"
+    # What Python's own reader says of numbers and depths that TOML allows.
+    return "has a number that is too long, or is nested too deep, to be read"
 
 
 def quoted(value: object) -> str:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from twinpost_server.config.catalog import Catalog, Key, dotted
-from twinpost_server.config.faults import ConfigError, Fault, quoted
+from twinpost_server.config.faults import ConfigError, Fault, quoted, toml_problem
 from twinpost_server.config.settings import Settings
 
 __all__ = ["FLAGS", "load"]
@@ -149,12 +149,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         msg = f"is not UTF-8 at byte {error.start}: expected a TOML file"
         raise _UnusableError(msg) from error
-    except tomllib.TOMLDecodeError as error:
-        msg = f"is not TOML: {error}"
-        raise _UnusableError(msg) from error
-    except (ValueError, RecursionError) as error:  # what Python's own reader says of it, which TOML allows
-        msg = "has a number that is too long, or is nested too deep, to be read"
-        raise _UnusableError(msg) from error
+    except (ValueError, RecursionError) as error:
+        raise _UnusableError(toml_problem(error)) from error
 
 
 def _in_file(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
-from twinpost_server.config.faults import ConfigError, Fault, quoted
+from twinpost_server.config.faults import ConfigError, Fault, quoted, toml_problem
 from twinpost_server.core.principal import Principal
 from twinpost_server.core.quota import Quota, QuotaMeter
 from twinpost_server.core.topics import TopicPattern
@@ -126,11 +126,8 @@ def parse_users(content: bytes, file: Path) -> Users:
         document = tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         raise ConfigError(Fault(str(file), f"is not UTF-8 at byte {error.start}: expected TOML")) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(Fault(str(file), f"is not TOML: {error}")) from error
-    except (ValueError, RecursionError) as error:  # what Python's own reader says of it, which TOML allows
-        problem = "has a number that is too long, or is nested too deep, to be read"
-        raise ConfigError(Fault(str(file), problem)) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(Fault(str(file), toml_problem(error))) from error
     faults = [
         Fault(f"{file}: {quoted(name)}", "there is no such table: expected [users.NAME] for each user")
         for name in document
