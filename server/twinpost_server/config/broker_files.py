@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 from twinpost_server.config.faults import ConfigError, Fault
 from twinpost_server.config.settings import KafkaSettings
 
-__all__ = ["require_broker_files"]
+__all__ = ["read_password", "require_broker_files"]
 
 
 def require_broker_files(kafka: KafkaSettings) -> None:
@@ -22,12 +23,22 @@ def require_broker_files(kafka: KafkaSettings) -> None:
         raise ConfigError(*faults)
 
 
+def read_password(file: Path) -> str:
+    """Return the password that `file` holds, without the end of its line.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return file.read_text(encoding="utf-8").rstrip("\r\n")
+
+
 def _password_faults(kafka: KafkaSettings) -> Iterator[Fault]:
     if kafka.sasl_password_file is None:
         return
     where = "kafka.sasl_password_file"
     try:
-        password = kafka.sasl_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        password = read_password(kafka.sasl_password_file)
     except OSError as error:
         yield Fault(where, f"the file it names cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:

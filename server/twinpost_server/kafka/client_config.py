@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from twinpost_server.config.broker_files import read_password
 from twinpost_server.config.settings import KIB, KafkaSettings, LimitSettings, TimeoutSettings
 
 __all__ = ["BATCH_BYTES", "ClientConfig", "connection_config", "producer_config"]
@@ -49,7 +50,7 @@ def connection_config(kafka: KafkaSettings) -> ClientConfig:
         config |= {
             "sasl.mechanism": kafka.sasl_mechanism,
             "sasl.username": kafka.sasl_username or "",
-            "sasl.password": kafka.sasl_password_file.read_text(encoding="utf-8").rstrip("\r\n"),
+            "sasl.password": read_password(kafka.sasl_password_file),
         }
     if kafka.ssl_ca_file is not None:
         config["ssl.ca.location"] = str(kafka.ssl_ca_file)
