@@ -98,9 +98,10 @@ class KafkaSink:
         """
         self._probing.cancel()
         self._replica_watch.close()
+        given_up = await self._producers.close(timeout_s=timeout_s)
+        # Only now: a report that comes meanwhile may begin another one.
         for learning in self._learning.values():
             learning.cancel()
-        given_up = await self._producers.close(timeout_s=timeout_s)
         self._admin.close()
         return given_up
 
