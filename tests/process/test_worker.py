@@ -80,14 +80,7 @@ async def complaints(process: Process) -> int:
 async def test_worker_waits_for_a_users_file_that_can_be_used(users_file: Path) -> None:
     """A typo is no reason to fail: the worker says why it waits, once, that it is alive, and serves once it can."""
     async with worker(users_file) as process:
-        assert ["alive", "alive", "alive"] == [await told(process) for _ in range(3)]
-        write_users(users_file, {"shop": (quick_hash("secret"), ["*"])})
-        while (event := await told(process)) == "alive":
-            pass
-        assert "serving" == event
-        process.send_signal(signal.SIGTERM)
-        assert 0 == await process.wait()
-        assert 1 == await complaints(process)
+        await _waits_until(lambda: write_users(users_file, {"shop": (quick_hash("secret"), ["*"])}), process)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
@@ -113,7 +106,7 @@ async def test_worker_waits_for_the_certificates_of_the_brokers(users_file: Path
 
 async def _waits_until(mended: Callable[[], object], process: Process) -> None:
     """See `process` wait until a file is mended, serve, and complain once."""
-    assert ["alive", "alive"] == [await told(process) for _ in range(2)]
+    assert ["alive", "alive", "alive"] == [await told(process) for _ in range(3)]
     mended()
     while (event := await told(process)) == "alive":
         pass

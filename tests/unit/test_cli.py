@@ -26,6 +26,15 @@ from twinpost_server.security.users import User, read_users
 HASH = quick_hash("old")
 TIMEOUT_S = 30.0
 
+SASL = """
+[kafka]
+bootstrap_servers = "a:1"
+security_protocol = "SASL_PLAINTEXT"
+sasl_mechanism = "PLAIN"
+sasl_username = "gateway"
+sasl_password_file = "password"
+"""
+
 # A terminal of its own for the command, as a login has: what is asked in secret is asked on that.
 ON_A_TERMINAL = """
 import fcntl, os, sys, termios
@@ -188,16 +197,7 @@ class TestSettings:
     def test_faults_of_the_brokers_password_are_reported_too(self, directory: Path) -> None:
         """A worker would wait for them to be mended."""
         (directory / "password").write_bytes(b"\xff")
-        (directory / "twinpost.toml").write_text("""
-            [kafka]
-            bootstrap_servers = "a:1"
-            security_protocol = "SASL_PLAINTEXT"
-            sasl_mechanism = "PLAIN"
-            sasl_username = "gateway"
-            sasl_password_file = "password"
-            [auth]
-            mode = "none"
-        """)
+        (directory / "twinpost.toml").write_text(f'{SASL}[auth]\nmode = "none"\n')
         answer = run("check-config", "--config", "twinpost.toml")
         assert (2, True) == (answer.exit_code, "kafka.sasl_password_file: the file it names" in answer.stderr)
 
@@ -205,16 +205,7 @@ class TestSettings:
         """Settings name the file of a password, never the password."""
         (directory / "password").write_text("hunter2")
         write_users(directory / "users.toml", {"shop": (HASH, ["*"])})
-        (directory / "twinpost.toml").write_text("""
-            [kafka]
-            bootstrap_servers = "a:1"
-            security_protocol = "SASL_PLAINTEXT"
-            sasl_mechanism = "PLAIN"
-            sasl_username = "gateway"
-            sasl_password_file = "password"
-            [auth]
-            users_file = "users.toml"
-        """)
+        (directory / "twinpost.toml").write_text(f'{SASL}[auth]\nusers_file = "users.toml"\n')
         answer = run("check-config", "--config", "twinpost.toml")
         assert (0, False, False) == (answer.exit_code, "hunter2" in answer.output, HASH in answer.output)
 
