@@ -105,6 +105,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No worker of the gateway can take the request."""
     ERROR_REASON_BROKER_ERROR: _ErrorReason.ValueType  # 25
     """The broker, or the way to it, failed in a manner the gateway has no better name for."""
+    ERROR_REASON_BATCH_REFUSED: _ErrorReason.ValueType  # 26
+    """The broker refused the batch that held the record, for another one in it or perhaps for this one, and the record
+    could not be tried alone. Sent again, it is stored or told what is wrong with it.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason a request or a record is refused for. The same names appear as `reason` in REST errors and in
@@ -163,6 +167,10 @@ ERROR_REASON_GATEWAY_UNAVAILABLE: ErrorReason.ValueType  # 24
 """No worker of the gateway can take the request."""
 ERROR_REASON_BROKER_ERROR: ErrorReason.ValueType  # 25
 """The broker, or the way to it, failed in a manner the gateway has no better name for."""
+ERROR_REASON_BATCH_REFUSED: ErrorReason.ValueType  # 26
+"""The broker refused the batch that held the record, for another one in it or perhaps for this one, and the record
+could not be tried alone. Sent again, it is stored or told what is wrong with it.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -41,6 +41,7 @@ class RecordBatch:
         size_bytes: the sum of their sizes, as `core.records.record_bytes` counts.
         held_bytes: what they take while they are held: their size, and what each record and header costs on top.
         partitions_named: whether any of them names its partition.
+        timestamps_named: whether any of them names its timestamp.
     """
 
     records: Sequence[Record]
@@ -48,6 +49,7 @@ class RecordBatch:
     size_bytes: int
     held_bytes: int
     partitions_named: bool
+    timestamps_named: bool
 
     @classmethod
     def checked(cls, records: Sequence[Record], limits: Limits) -> RecordBatch:
@@ -71,7 +73,7 @@ class RecordBatch:
         # walk that bad requests alone pay for.
         size_bytes = 0
         headers = 0
-        suspect = partitions_named = False
+        suspect = partitions_named = timestamps_named = False
         topics = set()
         record_bytes_max = limits.record_bytes_max
         for record in records:
@@ -91,14 +93,15 @@ class RecordBatch:
             if record.partition is not None:
                 partitions_named = True
                 suspect = suspect or not 0 <= record.partition <= INT32_MAX
-            if record.timestamp is not None and not 0 < record.timestamp <= INT64_MAX:
-                suspect = True
+            if record.timestamp is not None:
+                timestamps_named = True
+                suspect = suspect or not 0 < record.timestamp <= INT64_MAX
             size_bytes += size
             topics.add(record.topic)
         if suspect or not all(map(is_topic_name, topics)):
             raise RequestFailed(_refusal(records, limits))
         held_bytes = size_bytes + len(records) * _RECORD_HELD_BYTES + headers * _HEADER_HELD_BYTES
-        return cls(records, frozenset(topics), size_bytes, held_bytes, partitions_named)
+        return cls(records, frozenset(topics), size_bytes, held_bytes, partitions_named, timestamps_named)
 
     def part(self, indexes: Sequence[int]) -> RecordBatch:
         """Return the batch of only the records at `indexes`, in that order."""
@@ -111,6 +114,7 @@ class RecordBatch:
             size_bytes,
             size_bytes + len(records) * _RECORD_HELD_BYTES + headers * _HEADER_HELD_BYTES,
             any(record.partition is not None for record in records),
+            any(record.timestamp is not None for record in records),
         )
 
 

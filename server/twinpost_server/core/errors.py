@@ -69,6 +69,7 @@ class Reason(StrEnum):
     BROKER_AUTHENTICATION_FAILED = "BROKER_AUTHENTICATION_FAILED"
     GATEWAY_UNAVAILABLE = "GATEWAY_UNAVAILABLE"
     BROKER_ERROR = "BROKER_ERROR"
+    BATCH_REFUSED = "BATCH_REFUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,14 @@ REASONS: Final = MappingProxyType(
             "The broker refused the record for a reason of its own.",
             "Read the message: it says what the broker refuses.",
         ),
+        Reason.BATCH_REFUSED: ReasonRule(
+            "The broker refused the batch that held the record, for another one in it or perhaps for this one, and the "
+            "record could not be tried alone.",
+            "Send it again: it was not written unless `delivered` is `unknown`, and if it is at fault itself, the next "
+            "answer says so.",
+            retriable=True,
+            retry_after_s=1.0,
+        ),
         Reason.BROKER_ERROR: ReasonRule(
             "The broker, or the way to it, failed in a manner the gateway has no better name for.",
             "Look at `delivered`; where it is `unknown`, send again only if a duplicate does no harm.",
@@ -240,6 +249,8 @@ SEVERITY: Final = MappingProxyType(
                 Reason.PARTITION_OUT_OF_RANGE,
                 Reason.INVALID_TIMESTAMP,
                 Reason.INVALID_RECORD,
+                # Behind the guilty ones: the same request would only fail again.
+                Reason.BATCH_REFUSED,
                 Reason.UNAUTHENTICATED,
                 Reason.UNSUPPORTED_ENCODING,
                 Reason.BODY_TIMEOUT,

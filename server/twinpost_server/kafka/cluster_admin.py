@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType, Top
 from twinpost_server.kafka.admin_answer import admin_answer
 from twinpost_server.kafka.client_config import ClientConfig
 from twinpost_server.kafka.log import client_logger
+from twinpost_server.kafka.topic_rules import TopicRules
 
 __all__ = ["ClusterAdmin", "TopicReplicas"]
 
@@ -38,7 +39,6 @@ topics of a large cluster would be megabytes a second. (`DescribeCluster` goes t
 last heard of, and fails while that one is away, measured.)"""
 
 _MIN_IN_SYNC: Final = "min.insync.replicas"
-_BATCH_BYTES_MAX: Final = "max.message.bytes"
 
 
 class TopicReplicas(NamedTuple):
@@ -98,20 +98,20 @@ class ClusterAdmin:
         if described.error is not None:
             raise KafkaException(described.error)
         partitions = described.partitions
-        in_sync_min = await self._configured(topic, _MIN_IN_SYNC) or 1
+        in_sync_min = int((await self._configuration(topic)).get(_MIN_IN_SYNC) or 1)
         return TopicReplicas(
             {number: len(partition.isrs) for number, partition in partitions.items()},
             # Since Kafka 4, a topic with fewer replicas than that demands only as many as it has (measured).
             min((in_sync_min, *(len(partition.replicas) for partition in partitions.values()))),
         )
 
-    async def batch_bytes_max(self, topic: str) -> int | None:
-        """Return how many bytes of records `topic` takes at once, or `None` where the broker does not say.
+    async def rules(self, topic: str) -> TopicRules:
+        """Return what `topic` demands of its records, as far as the broker says.
 
         Raises:
             KafkaException: no answer within five seconds, or the gateway may not describe the topic's configuration.
         """
-        return await self._configured(topic, _BATCH_BYTES_MAX)
+        return TopicRules.of_config(await self._configuration(topic))
 
     def close(self) -> None:
         """Ask nothing more; questions under way are not waited for. Nothing of this can be called afterwards."""
@@ -134,11 +134,10 @@ class ClusterAdmin:
         # Runs inside `poll`, so on the loop's thread.
         self._errors.append(error)
 
-    async def _configured(self, topic: str, name: str) -> int | None:
+    async def _configuration(self, topic: str) -> dict[str, str | None]:
         resource = ConfigResource(ResourceType.TOPIC, topic)
         answer = self._client.describe_configs([resource], request_timeout=_TIMEOUT_S)[resource]
-        entry = (await admin_answer(answer)).get(name)
-        return None if entry is None else int(entry.value)
+        return {name: entry.value for name, entry in (await admin_answer(answer)).items()}
 
     async def _described(self, topic: str, timeout_s: float, threads: Executor) -> TopicMetadata:
         # `list_topics` blocks, and so runs on a thread.

@@ -34,7 +34,9 @@ NOT_HANDED_OVER = Failure(
     message="a fault inside the gateway: the record could not be handed to the producer; it was not written",
 )
 
-_NO_RECORDS = RecordBatch((), frozenset(), size_bytes=0, held_bytes=0, partitions_named=False)
+_NO_RECORDS = RecordBatch((), frozenset(), size_bytes=0, held_bytes=0, partitions_named=False, timestamps_named=False)
+
+_NO_INDEXES: frozenset[int] = frozenset()
 
 
 class Delivery:
@@ -50,23 +52,26 @@ class Delivery:
         pending: how many are not told yet.
         timer: what happens next if the reports do not come; the sink's.
         order: that of the stream it belongs to, if any.
+        alone: whether each record travels in a batch of its own, so that what is told of it is about it.
+        refused_indexes: the records that were never handed over; what is told of them is about them, too.
         waiter: done once all are told, or the deadline has passed. Cancelling it recalls nothing.
         failures: how many were refused or failed so far.
         fatal: whether a report carried an error that ends the producer.
     """
 
     __slots__ = (
-        "_alone",
         "_create_time_topics",
         "_now_ms",
         "_on_complete",
         "_timestamp_types",
+        "alone",
         "batch",
         "failures",
         "fatal",
         "order",
         "outcomes",
         "pending",
+        "refused_indexes",
         "timer",
         "waiter",
     )
@@ -99,7 +104,8 @@ class Delivery:
         self.waiter = waiter
         self.timer: asyncio.TimerHandle | None = None
         self.order: StreamOrder | None = None
-        self._alone = False
+        self.alone = False
+        self.refused_indexes = _NO_INDEXES
         self.failures = 0
         self.fatal = False
 
@@ -128,22 +134,22 @@ class Delivery:
     def refused(self, failures: Sequence[tuple[int, Failure]]) -> None:
         """Note the records that were never handed over, for which no report will come."""
         self.failures += len(failures)
+        self.refused_indexes = frozenset(index for index, _ in failures)
         for index, failure in failures:
             self.outcomes[index] = failure
         self.pending -= len(failures)
         if not self.pending:
             self._on_complete(self)
 
-    def enter(self, order: StreamOrder, *, alone: bool) -> None:
-        """Become part of a stream's order, `alone` or gathered, until `leave_order`."""
+    def enter(self, order: StreamOrder) -> None:
+        """Become part of a stream's order until `leave_order`."""
         self.order = order
-        self._alone = alone
-        order.handed_over(self.batch.topics, alone=alone)
+        order.handed_over(self.batch.topics, alone=self.alone)
 
     def leave_order(self) -> None:
         """Tell the stream, if there is one, that every record is told."""
         if self.order is not None:
-            self.order.settled(self.batch.topics, alone=self._alone)
+            self.order.settled(self.batch.topics, alone=self.alone)
 
     def drop_records(self) -> None:
         """Let go of the records, every one of which is acknowledged; only the outcomes are left."""

@@ -4,12 +4,14 @@ librdkafka gathers records of many callers into one batch per partition, and a b
 one bad timestamp, one missing key on a compacted topic, or one record too many for the topic's max.message.bytes, and
 every caller in the batch is told so, some with the guilty record's own error (measured against Apache Kafka 4.4; the
 Java client splits a batch that is too large, librdkafka does not). Each of those records is certain not to be in the
-log, so sending it again alone is safe, and only the guilty one is refused for good.
+log, so sending it again alone is safe, and only the guilty one is refused for good. One that cannot be tried alone is
+told that its batch was refused, which its sender may try again: the broker's own word might blame an innocent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from twinpost_server.core.batch import RecordBatch
@@ -20,12 +22,16 @@ __all__ = ["ALONE", "Suspects"]
 ALONE: Final = {"batch.num.messages": 1, "linger.ms": 0}
 """librdkafka's settings that put every record into a batch of its own."""
 
-_REFUSED_WHOLE: Final = frozenset({Reason.RECORD_TOO_LARGE, Reason.INVALID_TIMESTAMP, Reason.BROKER_REFUSED})
+_REFUSED_WHOLE: Final = frozenset(
+    {Reason.RECORD_TOO_LARGE, Reason.INVALID_TIMESTAMP, Reason.BROKER_REFUSED, Reason.BATCH_REFUSED}
+)
 
 _ROUND_MAX: Final = 32
 _GUILTY_MAX: Final = 8
 """Refusals of one request after which the rest is not tried any more. Each costs the one producer that sends records
 alone some 30 ms, in which it sends nothing for anybody else (it has to start a new sequence; measured)."""
+
+_OUT_OF_TURN: Final = "other records of the request might then stand before it"
 
 
 class Suspects:
@@ -36,7 +42,11 @@ class Suspects:
     """
 
     def __init__(
-        self, batch: RecordBatch, outcomes: Sequence[Outcome], settled_topics: frozenset[str] = frozenset()
+        self,
+        batch: RecordBatch,
+        outcomes: Sequence[Outcome],
+        settled_topics: frozenset[str] = frozenset(),
+        certain_indexes: frozenset[int] = frozenset(),
     ) -> None:
         """Find the suspects; none may be tried again that would then stand behind a later record of its topic.
 
@@ -44,10 +54,10 @@ class Suspects:
             batch: the request's records.
             outcomes: what became of each.
             settled_topics: topics that later requests of the same stream have records for.
+            certain_indexes: records of which it is certain that they are at fault themselves, if refused.
         """
         self._batch = batch
         self.outcomes = list(outcomes)
-        self._indexes: list[int] = []
         records = batch.records
         # Where the fate of any record of a topic is open, it may be appended at any time yet: nothing may follow then.
         settled = settled_topics | {
@@ -56,21 +66,24 @@ class Suspects:
             if isinstance(outcome, Failure) and outcome.delivered is not Delivered.NO
         }
         stored_later: set[str] = set()
+        self._left: list[int] = []
         for index in range(len(records) - 1, -1, -1):
             outcome = outcomes[index]
             topic = records[index].topic
             if not isinstance(outcome, Failure):
                 stored_later.add(topic)
+            elif index in certain_indexes:
+                continue
             elif outcome.reason in _REFUSED_WHOLE and outcome.delivered is Delivered.NO:
                 if topic in settled or topic in stored_later:
-                    self.outcomes[index] = _out_of_turn(outcome)
+                    self.outcomes[index] = _not_tried(outcome, _OUT_OF_TURN)
                 else:
-                    self._indexes.append(index)
-        self._indexes.reverse()
+                    self._left.append(index)
+        self._left.reverse()
 
     def __bool__(self) -> bool:
         """Return whether there is any record to try again."""
-        return bool(self._indexes)
+        return bool(self._left)
 
     def rounds(self) -> Iterator[tuple[RecordBatch, Sequence[int]]]:
         """Yield the records to try again, in request order, a few at a time; `told` must follow each time.
@@ -78,10 +91,9 @@ class Suspects:
         Ends early once so many were guilty that the request itself, and not its neighbours, is what is wrong. Leaves
         out the records of topics where the fate of one that was tried is open.
         """
-        left = self._indexes
         failures = 0
-        while left and failures < _GUILTY_MAX:
-            indexes, left = left[:_ROUND_MAX], left[_ROUND_MAX:]
+        while self._left and failures < _GUILTY_MAX:
+            indexes, self._left = self._left[:_ROUND_MAX], self._left[_ROUND_MAX:]
             yield self._batch.part(indexes), indexes
             open_topics = set()
             for index in indexes:
@@ -92,14 +104,20 @@ class Suspects:
                         open_topics.add(self._batch.records[index].topic)
             if open_topics:
                 # It may be appended yet, behind what would be tried next.
-                self._give_up(index for index in left if self._batch.records[index].topic in open_topics)
-                left = [index for index in left if self._batch.records[index].topic not in open_topics]
+                self._leave(open_topics, _OUT_OF_TURN)
+        self.leave(f"{failures} others of the request were refused for themselves")
 
-    def _give_up(self, indexes: Iterable[int]) -> None:
-        for index in indexes:
-            outcome = self.outcomes[index]
-            if isinstance(outcome, Failure):
-                self.outcomes[index] = _out_of_turn(outcome)
+    def leave(self, why: str) -> None:
+        """Try none of those that are left, and tell them `why`."""
+        self._leave(self._batch.topics, why)
+
+    def _leave(self, topics: AbstractSet[str], why: str) -> None:
+        left, self._left = self._left, []
+        for index in left:
+            if self._batch.records[index].topic not in topics:
+                self._left.append(index)
+            elif isinstance(outcome := self.outcomes[index], Failure):
+                self.outcomes[index] = _not_tried(outcome, why)
 
     def told(self, indexes: Sequence[int], outcomes: Sequence[Outcome]) -> None:
         """Note what became of the records at `indexes`, which were tried again."""
@@ -107,11 +125,11 @@ class Suspects:
             self.outcomes[index] = outcome
 
 
-def _out_of_turn(failure: Failure) -> Failure:
+def _not_tried(failure: Failure, why: str) -> Failure:
     return Failure(
-        reason=failure.reason,
+        reason=Reason.BATCH_REFUSED,
         message=(
-            f"{failure.message}. This, or another record of its batch, is at fault; it was not tried alone, since "
-            "other records of the request might then stand before it"
+            f"the broker refused the batch that held the record ({failure.message}): this one, or another one in it, "
+            f"is at fault. It was not tried alone, since {why}: send it again; this record was not written"
         ),
     )

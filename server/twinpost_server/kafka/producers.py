@@ -66,7 +66,10 @@ class Producers:
                 producers, so such batches all go through the one that gathers for a moment, but for those that are
                 sent alone; `StreamOrder` is for these.
         """
-        return self._suitable(batch, in_order=in_order).submit(batch)
+        pool = self._suitable(batch, in_order=in_order)
+        delivery = pool.submit(batch)
+        delivery.alone = pool is self._alone
+        return delivery
 
     def sends_alone(self, batch: RecordBatch) -> bool:
         """Return whether `submit` would put every record of `batch` into a batch of its own."""
@@ -74,7 +77,9 @@ class Producers:
 
     def submit_alone(self, batch: RecordBatch) -> Delivery:
         """Hand `batch` to the producer that puts every record into a batch of its own."""
-        return self._lone_pool().submit(batch)
+        delivery = self._lone_pool().submit(batch)
+        delivery.alone = True
+        return delivery
 
     async def lookup(self, topic: str, timeout_s: float) -> int:
         """Return the partition count of `topic`.

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 
 from twinpost_server.config.settings import KafkaSettings, LimitSettings, TimeoutSettings
 from twinpost_server.core.batch import RecordBatch
@@ -20,8 +20,10 @@ from twinpost_server.kafka.delivery import Delivery
 from twinpost_server.kafka.isolation import Suspects
 from twinpost_server.kafka.producers import Producers
 from twinpost_server.kafka.replica_watch import ReplicaWatch
+from twinpost_server.kafka.rule_book import RuleBook
 from twinpost_server.kafka.stream import KafkaStream
 from twinpost_server.kafka.stream_order import StreamOrder
+from twinpost_server.kafka.topic_rules import TopicRules
 from twinpost_server.kafka.topics import TopicCatalog
 
 __all__ = ["KafkaSink"]
@@ -69,8 +71,8 @@ class KafkaSink:
         )
         self._catalog = TopicCatalog(self._look_up, lookup_timeout_s=kafka.topic_lookup_timeout_s)
         self._on_cluster_change = on_cluster_change
-        self._learning: dict[str, asyncio.Task[None]] = {}
         self._admin = ClusterAdmin(connection_config(kafka))
+        self._rule_book = RuleBook(self._admin.rules, self._learnt)
         self._connectivity = Connectivity(self._admin, on_change=self._cluster_changed)
         self._replica_watch = ReplicaWatch(self._admin)
         self._probing = asyncio.get_running_loop().create_task(self._connectivity.run())
@@ -100,8 +102,7 @@ class KafkaSink:
         self._replica_watch.close()
         given_up = await self._producers.close(timeout_s=timeout_s)
         # Only now: a report that comes meanwhile may begin another one.
-        for learning in self._learning.values():
-            learning.cancel()
+        self._rule_book.close()
         self._admin.close()
         return given_up
 
@@ -130,6 +131,8 @@ class KafkaSink:
                 await self._catalog.ensure(batch.topics, deadline=deadline)
             if batch.partitions_named:
                 await self._check_partitions(batch, deadline)
+            if batch.timestamps_named or not self._rule_book.keyed_topics.isdisjoint(batch.topics):
+                await self._rule_book.check(batch, deadline=deadline)
             if order is not None:
                 # What is known of a topic may change during the wait.
                 while not order.is_open(batch.topics, alone=self._producers.sends_alone(batch)):
@@ -142,7 +145,7 @@ class KafkaSink:
             self.budget.release(len(batch.records), batch.held_bytes)
             raise
         if order is not None:
-            delivery.enter(order, alone=self._producers.sends_alone(batch))
+            delivery.enter(order)
         self._wait(delivery, deadline)
         return delivery
 
@@ -158,13 +161,14 @@ class KafkaSink:
         """
         outcomes = self._explained(delivery)
         # Where nothing failed the acknowledgements came after all, while a stream waited for its turn.
-        if delivery.pending or not delivery.failures:
+        if delivery.pending or not delivery.failures or delivery.alone:
             return outcomes
-        suspects = Suspects(delivery.batch, outcomes, settled_topics)
+        suspects = Suspects(delivery.batch, outcomes, settled_topics, delivery.refused_indexes)
         loop = asyncio.get_running_loop()
         for batch, indexes in suspects.rounds():
             # A try that ends at the deadline would turn a certain `no` into `unknown`.
             if deadline - loop.time() < _SECOND_TRY_S_MIN:
+                suspects.leave("there was no time left")
                 break
             suspects.told(indexes, await self._tried_alone(batch, deadline, delivery.order))
         return suspects.outcomes
@@ -181,31 +185,18 @@ class KafkaSink:
             raise
         if order is not None:
             # Later steps must not overtake it, should its fate be open at the deadline.
-            delivery.enter(order, alone=True)
+            delivery.enter(order)
         self._wait(delivery, deadline)
         await delivery.waiter
         return self._explained(delivery)
 
     async def _look_up(self, topic: str, timeout_s: float) -> int:
         partitions = await self._producers.lookup(topic, timeout_s)
-        await asyncio.wait((self._learn(topic),), timeout=_LEARNING_TIMEOUT_S)
+        await self._rule_book.learn(topic)
         return partitions
 
-    def _learn(self, topic: str) -> asyncio.Task[None]:
-        learning = self._learning.get(topic)
-        if learning is None:
-            learning = self._learning[topic] = asyncio.get_running_loop().create_task(self._learn_size(topic))
-            learning.add_done_callback(lambda _: self._learning.pop(topic, None))
-        return learning
-
-    async def _learn_size(self, topic: str) -> None:
-        """Find out how much `topic` takes at once."""
-        try:
-            batch_bytes_max = await self._admin.batch_bytes_max(topic)
-        except KafkaException:
-            # The gateway may produce without the right to look at configurations.
-            return
-        self._producers.note_batch_bytes_max(topic, batch_bytes_max)
+    def _learnt(self, topic: str, rules: TopicRules) -> None:
+        self._producers.note_batch_bytes_max(topic, rules.batch_bytes_max)
 
     def _cluster_changed(self, state: ClusterState) -> None:
         refusal = _REFUSALS.get(state)
@@ -278,9 +269,9 @@ class KafkaSink:
                 continue
             if outcome.reason in _TOPIC_CHANGED:
                 self._catalog.forget(record.topic)
-            elif outcome.reason is Reason.RECORD_TOO_LARGE and not self._producers.sends_alone(batch):
-                # Gathered with others: the topic may have come to take less than it did.
-                self._learn(record.topic)
+            elif outcome.reason in _RULE_BROKEN and not delivery.alone:
+                # What the topic demands may have changed.
+                self._rule_book.doubt(record.topic)
 
     def _troubled(self, _error: KafkaError) -> None:
         self._connectivity.suspect()
@@ -288,11 +279,10 @@ class KafkaSink:
 
 _TOPIC_CHANGED: Final = frozenset({Reason.TOPIC_NOT_FOUND, Reason.PARTITION_OUT_OF_RANGE})
 
+_RULE_BROKEN: Final = frozenset({Reason.RECORD_TOO_LARGE, Reason.INVALID_TIMESTAMP, Reason.BROKER_REFUSED})
+
 _SLOW_S: Final = 1.0
 """How long an acknowledgement may take before the gateway asks why."""
-
-_LEARNING_TIMEOUT_S: Final = 0.25
-"""How long the first record for a topic waits for what else there is to know of the topic."""
 
 _SECOND_TRY_S_MIN: Final = 0.1
 """Time that must be left for a second try."""

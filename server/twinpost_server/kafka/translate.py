@@ -93,7 +93,7 @@ KAFKA_ERRORS: Final = MappingProxyType(
             "the broker refuses the record: it breaks a rule of the topic (a compacted topic demands a key)",
         ),
         KafkaError._INVALID_DIFFERENT_RECORD: KafkaRule(
-            Reason.BROKER_REFUSED,
+            Reason.BATCH_REFUSED,
             None,
             "the broker refused another record of the same batch, and this one with it",
             # The other one's fault may be its timestamp.

@@ -41,6 +41,7 @@ STATUSES: Final = MappingProxyType(
         Reason.BROKERS_UNAVAILABLE: Status(StatusCode.UNAVAILABLE, 503),
         Reason.NOT_ENOUGH_REPLICAS: Status(StatusCode.UNAVAILABLE, 503),
         Reason.SHUTTING_DOWN: Status(StatusCode.UNAVAILABLE, 503),
+        Reason.BATCH_REFUSED: Status(StatusCode.UNAVAILABLE, 503),
         Reason.BROKER_ERROR: Status(StatusCode.UNAVAILABLE, 503),
         Reason.PRODUCER_FAILED: Status(StatusCode.UNAVAILABLE, 503),
         Reason.BROKER_AUTHENTICATION_FAILED: Status(StatusCode.UNAVAILABLE, 503),

@@ -65,6 +65,16 @@ class TestGoodRequests:
         """The sink may then skip the look at partition counts."""
         assert not RecordBatch.checked([Record("x", "t"), Record("y", "u", timestamp=1)], LIMITS).partitions_named
 
+    def test_batch_tells_whether_any_timestamp_is_named(self) -> None:
+        """The sink may else skip the look at topics' bounds; parts know for themselves."""
+        batch = RecordBatch.checked([Record("x", "t"), Record("y", "u", timestamp=1), Record("z", "t")], LIMITS)
+        assert (True, False, True) == (
+            batch.timestamps_named,
+            batch.part([0, 2]).timestamps_named,
+            batch.part([1, 2]).timestamps_named,
+        )
+        assert not RecordBatch.checked([Record("x", "t", partition=0)], LIMITS).timestamps_named
+
     @pytest.mark.parametrize(
         "record",
         [

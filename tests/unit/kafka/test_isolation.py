@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twinpost_server.core.batch import RecordBatch
-from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
+from twinpost_server.core.errors import SEVERITY, Delivered, Failure, Outcome, Reason
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Header, Record, RecordMetadata
 from twinpost_server.kafka.isolation import Suspects
@@ -15,7 +15,7 @@ LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_ma
 STORED = RecordMetadata("", 0, 0, 1)
 TOO_LARGE = Failure(reason=Reason.RECORD_TOO_LARGE, message="too large")
 BAD_TIME = Failure(reason=Reason.INVALID_TIMESTAMP, message="bad time")
-NEIGHBOUR = Failure(reason=Reason.BROKER_REFUSED, message="a neighbour was refused")
+NEIGHBOUR = Failure(reason=Reason.BATCH_REFUSED, message="a neighbour was refused")
 MISSING = Failure(reason=Reason.TOPIC_NOT_FOUND, message="no such topic")
 OPEN = Failure(reason=Reason.DEADLINE_EXCEEDED, message="who knows", delivered=Delivered.UNKNOWN)
 OPEN_REFUSAL = Failure(reason=Reason.BROKER_REFUSED, message="who knows", delivered=Delivered.UNKNOWN)
@@ -84,11 +84,35 @@ def test_later_steps_of_a_stream_settle_their_topics() -> None:
 
 
 @pytest.mark.parametrize("refusal", [TOO_LARGE, BAD_TIME, NEIGHBOUR])
-def test_record_out_of_turn_keeps_its_reason_and_its_certainty(refusal: Failure) -> None:
-    """What may not be tried again is not in the log, and is told so with the reason that the broker gave."""
+def test_record_out_of_turn_is_not_called_guilty(refusal: Failure) -> None:
+    """What may not be tried again is not in the log, and its sender may try again: it may be a neighbour's fault."""
     outcome = suspects("aa", [refusal, STORED]).outcomes[0]
     assert isinstance(outcome, Failure)
-    assert (refusal.reason, Delivered.NO) == (outcome.reason, outcome.delivered)
+    assert (Reason.BATCH_REFUSED, Delivered.NO, True) == (outcome.reason, outcome.delivered, outcome.retriable)
+    assert refusal.message in outcome.message
+
+
+def test_record_that_was_never_handed_over_is_at_fault_itself() -> None:
+    """It is neither tried again nor is its sender told to, whatever became of the others."""
+    records = [Record(b"%d" % index, "a") for index in range(3)]
+    batch = RecordBatch.checked(records, LIMITS)
+    for others in (NEIGHBOUR, STORED):
+        found = Suspects(batch, [others, TOO_LARGE, others], certain_indexes=frozenset({1}))
+        assert TOO_LARGE is found.outcomes[1]
+        assert ([[0, 2]] if others is NEIGHBOUR else []) == tried(found)
+
+
+def test_record_that_there_is_no_time_for_is_not_called_guilty() -> None:
+    """Those that were tried keep what they were told."""
+    found = suspects("a" * 40, [BAD_TIME] * 40)
+    for _, indexes in found.rounds():
+        found.told(indexes, [STORED] * len(indexes))
+        found.leave("there was no time")
+    assert [STORED] * 32 == found.outcomes[:32]
+    for outcome in found.outcomes[32:]:
+        assert isinstance(outcome, Failure)
+        assert (Reason.BATCH_REFUSED, Delivered.NO) == (outcome.reason, outcome.delivered)
+        assert "there was no time" in outcome.message
 
 
 def test_batch_to_try_again_holds_the_suspects_alone() -> None:
@@ -120,15 +144,26 @@ def test_many_suspects_are_tried_a_few_at_a_time() -> None:
 
 
 def test_guilty_request_is_not_tried_to_its_end() -> None:
-    """Once so many were refused alone the request is at fault; what was not tried keeps its certain refusal."""
-    found = suspects("a" * 200, [NEIGHBOUR] * 200)
+    """Once so many were refused alone the request is at fault; what was not tried is certainly not in the log."""
+    found = suspects("a" * 200, [BAD_TIME] * 200)
     rounds = tried(found, BAD_TIME)
     assert 1 == len(rounds)
-    assert [BAD_TIME] * len(rounds[0]) + [NEIGHBOUR] * (200 - len(rounds[0])) == found.outcomes
+    assert [BAD_TIME] * len(rounds[0]) == found.outcomes[: len(rounds[0])]
+    for outcome in found.outcomes[len(rounds[0]) :]:
+        assert isinstance(outcome, Failure)
+        assert (Reason.BATCH_REFUSED, Delivered.NO) == (outcome.reason, outcome.delivered)
+        assert "32 others of the request were refused" in outcome.message
+
+
+def test_request_is_told_by_its_guilty_records() -> None:
+    """Those that were not tried may be sent again; the request as a whole would only fail again."""
+    assert SEVERITY[BAD_TIME.reason] < SEVERITY[Reason.BATCH_REFUSED]
+    assert SEVERITY[TOO_LARGE.reason] < SEVERITY[Reason.BATCH_REFUSED]
+    assert SEVERITY[Reason.BROKER_REFUSED] < SEVERITY[Reason.BATCH_REFUSED]
 
 
 def test_nothing_is_tried_behind_a_record_whose_fate_is_open() -> None:
-    """It may be appended yet. What was not tried keeps its certain refusal, and is not called guilty; others go on."""
+    """It may be appended yet. What was not tried is certainly not in the log, and not called guilty; others go on."""
     found = suspects("ab" * 100, [NEIGHBOUR] * 200)
     again: list[int] = []
     for _, indexes in found.rounds():
@@ -139,7 +174,7 @@ def test_nothing_is_tried_behind_a_record_whose_fate_is_open() -> None:
     for outcome in found.outcomes[32::2]:
         assert isinstance(outcome, Failure)
         assert (NEIGHBOUR.reason, Delivered.NO) == (outcome.reason, outcome.delivered)
-        assert "it was not tried alone" in outcome.message
+        assert "was not tried alone" in outcome.message
 
 
 def test_few_guilty_records_do_not_end_the_search() -> None:
