@@ -194,8 +194,13 @@ CORPUS: Mapping[str, Case] = {
     "timestamp zero": Case(messages=(_HELLO, Message(value=b"v", timestamp=0)), refusal=_invalid()),
     "timestamp below zero": Case(messages=(_HELLO, Message(value=b"v", timestamp=-1)), refusal=_invalid()),
     "timestamp the broker refuses": Case(
-        messages=(Message(value=b"v", timestamp=INT64_MAX),),
-        refusal=Refusal(reason="INVALID_TIMESTAMP", http=400, grpc="INVALID_ARGUMENT"),
+        messages=(_HELLO, Message(value=b"v", timestamp=INT64_MAX)),
+        refusal=Refusal(reason="INVALID_TIMESTAMP", http=400, grpc="INVALID_ARGUMENT", violations=1),
+    ),
+    "no key where the topic demands one": Case(
+        messages=(Message(value=b"v", key=b""), _HELLO),
+        refusal=_invalid(),
+        topic_config={"cleanup.policy": "compact"},
     ),
     "several rules broken": Case(
         messages=(

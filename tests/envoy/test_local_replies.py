@@ -139,6 +139,8 @@ def occupied_front(brisk_front: Front) -> Iterator[Front]:
         yield brisk_front
         for call in calls:
             call.cancel()
+        # Else the next test would take these for its own.
+        eventually(lambda: not brisk_front.stat("cluster.twinpost.upstream_rq_active"))
 
 
 @pytest.mark.parametrize("content_type", [b"application/json", b"application/grpc"])
