@@ -169,21 +169,22 @@ def test_configuration_that_envoy_refuses_is_shown(tmp_path: Path, embedded_brok
         assert "Failed to load certificate chain" in told
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 def test_rolling_restart_fails_no_request(
-    tmp_path: Path, embedded_broker: EmbeddedBroker, topic_name: Callable[[], str], workers: int
+    tmp_path: Path, embedded_broker: EmbeddedBroker, topic_name: Callable[[], str]
 ) -> None:
-    """SIGHUP under load: new workers, the same Envoy, and every request of both protocols acknowledged."""
+    """SIGHUP under load: a new worker, the same Envoy, and every request of both protocols acknowledged.
+
+    With one worker the spare slot has to serve alone meanwhile; the fault suite does the same with two.
+    """
     topic = topic_name()
     embedded_broker.create_topic(topic)
-    settings = {"workers": {"count": workers}}
-    with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, settings) as gateway:
+    with WatchedGateway.serving(tmp_path, embedded_broker.bootstrap_servers, {"workers": {"count": 1}}) as gateway:
         gateway.wait_until_ready()
         old, envoys = gateway.workers(), gateway.envoys()
         with Load.running(gateway.port, topic) as load:
             gateway.send(signal.SIGHUP)
             wait_for(lambda: not any(map(alive, old)), lambda: f"the end of {old}", timeout_s=30)
-            wait_for(lambda: len(gateway.workers()) == workers, "the new workers", timeout_s=10)
+            wait_for(lambda: len(gateway.workers()) == 1, "the new worker", timeout_s=10)
         assert {} == load.failures
         assert envoys == gateway.envoys()
         assert sorted(load.acknowledged) == _stored(embedded_broker, topic)

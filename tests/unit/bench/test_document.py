@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.charts import draw
 from bench.document import part
 from tests.unit.bench.made import results, sample, scale_results, soak_results
 
@@ -86,23 +85,3 @@ def test_unknown_part_is_refused(directory: Path) -> None:
     """A mistyped marker does not make an empty part."""
     with pytest.raises(ValueError, match="'ruin'"):
         part("ruin", directory)
-
-
-def test_charts_are_the_same_bytes_every_time(tmp_path: Path) -> None:
-    """No day, no random id: a chart changes only when its figures do."""
-    made = results(
-        [
-            sample("rest-single-at-250", "twinpost"),
-            sample("rest-array-100", "twinpost"),
-            sample("rest-array-1000", "raw", records_per_s=2000, cpu_us_per_record=2),
-        ]
-    )
-    made.write(tmp_path)
-    soak_results().write(tmp_path)
-    for name in ("once", "twice"):
-        draw(tmp_path, tmp_path / name)
-    once = {path.name: path.read_bytes() for path in (tmp_path / "once").iterdir()}
-    names = {"cpu-over-batch.svg", "latency-over-rate.svg", "memory-over-time.svg", "records-over-batch.svg"}
-    assert names == once.keys()
-    assert once == {path.name: path.read_bytes() for path in (tmp_path / "twice").iterdir()}
-    assert all(b"make bench" in content for content in once.values())
