@@ -71,7 +71,9 @@ _STEPS_MAX: Final = 128
 _TURN_S_MAX: Final = 10.0
 """How long a new stream may take to answer its first step, and one that is left to end."""
 
-_STEP_AT_FAULT: Final = frozenset({"INVALID_RECORD", "PARTITION_OUT_OF_RANGE", "RECORD_TOO_LARGE", "REQUEST_TOO_LARGE"})
+_STEP_AT_FAULT: Final = frozenset(
+    {"INVALID_RECORD", "INVALID_TIMESTAMP", "PARTITION_OUT_OF_RANGE", "RECORD_TOO_LARGE", "REQUEST_TOO_LARGE"}
+)
 """Reasons for which the gateway refuses a whole step, whichever of its records is at fault."""
 
 

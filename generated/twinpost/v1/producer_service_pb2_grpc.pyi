@@ -43,15 +43,17 @@ class ProducerServiceStub:
 
     Ends with:
     - OK: every record is stored, or some are; each result says which.
-    - INVALID_ARGUMENT: a rule of a record is broken (`google.rpc.BadRequest` names as many as 3 KiB of trailers take,
-      from the first one on), the partition does not exist, or a record, the request or a count is over a limit.
-    - FAILED_PRECONDITION: the broker refuses a record, such as one without a key for a compacted topic.
+    - INVALID_ARGUMENT: a rule of a record or of its topic is broken (`google.rpc.BadRequest` names as many as 3 KiB of
+      trailers take, from the first one on), the partition does not exist, or a record, the request or a count is over
+      a limit.
+    - FAILED_PRECONDITION: the broker refuses a record for a reason of its own.
     - UNAUTHENTICATED: no credentials, or wrong ones. Nothing was written.
     - PERMISSION_DENIED: the caller, or the gateway itself, may not write one of the topics.
     - NOT_FOUND: a topic does not exist and is not created automatically.
     - RESOURCE_EXHAUSTED: the gateway or the caller's quota is full; `google.rpc.RetryInfo` says when to come back.
       Nothing was written.
-    - UNAVAILABLE: brokers unreachable, too few replicas in sync, or the gateway is stopping; `google.rpc.RetryInfo`.
+    - UNAVAILABLE: brokers unreachable, too few replicas in sync, the gateway is stopping, or the broker refused records
+      for what others sent along with them; `google.rpc.RetryInfo`.
     - DEADLINE_EXCEEDED: no acknowledgement in time. The records may have been written.
     - INTERNAL: a fault in the gateway.
 
@@ -96,15 +98,17 @@ class ProducerServiceAsyncStub(ProducerServiceStub):
 
     Ends with:
     - OK: every record is stored, or some are; each result says which.
-    - INVALID_ARGUMENT: a rule of a record is broken (`google.rpc.BadRequest` names as many as 3 KiB of trailers take,
-      from the first one on), the partition does not exist, or a record, the request or a count is over a limit.
-    - FAILED_PRECONDITION: the broker refuses a record, such as one without a key for a compacted topic.
+    - INVALID_ARGUMENT: a rule of a record or of its topic is broken (`google.rpc.BadRequest` names as many as 3 KiB of
+      trailers take, from the first one on), the partition does not exist, or a record, the request or a count is over
+      a limit.
+    - FAILED_PRECONDITION: the broker refuses a record for a reason of its own.
     - UNAUTHENTICATED: no credentials, or wrong ones. Nothing was written.
     - PERMISSION_DENIED: the caller, or the gateway itself, may not write one of the topics.
     - NOT_FOUND: a topic does not exist and is not created automatically.
     - RESOURCE_EXHAUSTED: the gateway or the caller's quota is full; `google.rpc.RetryInfo` says when to come back.
       Nothing was written.
-    - UNAVAILABLE: brokers unreachable, too few replicas in sync, or the gateway is stopping; `google.rpc.RetryInfo`.
+    - UNAVAILABLE: brokers unreachable, too few replicas in sync, the gateway is stopping, or the broker refused records
+      for what others sent along with them; `google.rpc.RetryInfo`.
     - DEADLINE_EXCEEDED: no acknowledgement in time. The records may have been written.
     - INTERNAL: a fault in the gateway.
 
@@ -152,15 +156,17 @@ class ProducerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Ends with:
         - OK: every record is stored, or some are; each result says which.
-        - INVALID_ARGUMENT: a rule of a record is broken (`google.rpc.BadRequest` names as many as 3 KiB of trailers take,
-          from the first one on), the partition does not exist, or a record, the request or a count is over a limit.
-        - FAILED_PRECONDITION: the broker refuses a record, such as one without a key for a compacted topic.
+        - INVALID_ARGUMENT: a rule of a record or of its topic is broken (`google.rpc.BadRequest` names as many as 3 KiB of
+          trailers take, from the first one on), the partition does not exist, or a record, the request or a count is over
+          a limit.
+        - FAILED_PRECONDITION: the broker refuses a record for a reason of its own.
         - UNAUTHENTICATED: no credentials, or wrong ones. Nothing was written.
         - PERMISSION_DENIED: the caller, or the gateway itself, may not write one of the topics.
         - NOT_FOUND: a topic does not exist and is not created automatically.
         - RESOURCE_EXHAUSTED: the gateway or the caller's quota is full; `google.rpc.RetryInfo` says when to come back.
           Nothing was written.
-        - UNAVAILABLE: brokers unreachable, too few replicas in sync, or the gateway is stopping; `google.rpc.RetryInfo`.
+        - UNAVAILABLE: brokers unreachable, too few replicas in sync, the gateway is stopping, or the broker refused records
+          for what others sent along with them; `google.rpc.RetryInfo`.
         - DEADLINE_EXCEEDED: no acknowledgement in time. The records may have been written.
         - INTERNAL: a fault in the gateway.
 

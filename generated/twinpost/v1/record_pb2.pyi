@@ -62,7 +62,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PARTITION_OUT_OF_RANGE: _ErrorReason.ValueType  # 3
     """The explicit partition does not exist in the topic."""
     ERROR_REASON_INVALID_TIMESTAMP: _ErrorReason.ValueType  # 4
-    """The broker refuses the record's timestamp."""
+    """The record's timestamp is beyond the topic's bounds."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 5
     """No credentials, or wrong ones."""
     ERROR_REASON_TOPIC_FORBIDDEN: _ErrorReason.ValueType  # 6
@@ -107,7 +107,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The broker, or the way to it, failed in a manner the gateway has no better name for."""
     ERROR_REASON_BATCH_REFUSED: _ErrorReason.ValueType  # 26
     """The broker refused the batch that held the record, for another one in it or perhaps for this one, and the record
-    could not be tried alone. Sent again, it is stored or told what is wrong with it.
+    could not be tried alone. Send it again.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -124,7 +124,7 @@ ERROR_REASON_INVALID_RECORD: ErrorReason.ValueType  # 2
 ERROR_REASON_PARTITION_OUT_OF_RANGE: ErrorReason.ValueType  # 3
 """The explicit partition does not exist in the topic."""
 ERROR_REASON_INVALID_TIMESTAMP: ErrorReason.ValueType  # 4
-"""The broker refuses the record's timestamp."""
+"""The record's timestamp is beyond the topic's bounds."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 5
 """No credentials, or wrong ones."""
 ERROR_REASON_TOPIC_FORBIDDEN: ErrorReason.ValueType  # 6
@@ -169,7 +169,7 @@ ERROR_REASON_BROKER_ERROR: ErrorReason.ValueType  # 25
 """The broker, or the way to it, failed in a manner the gateway has no better name for."""
 ERROR_REASON_BATCH_REFUSED: ErrorReason.ValueType  # 26
 """The broker refused the batch that held the record, for another one in it or perhaps for this one, and the record
-could not be tried alone. Sent again, it is stored or told what is wrong with it.
+could not be tried alone. Send it again.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 

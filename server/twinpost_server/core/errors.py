@@ -104,7 +104,7 @@ REASONS: Final = MappingProxyType(
             "Name an existing partition, or leave it out and send a key.",
         ),
         Reason.INVALID_TIMESTAMP: ReasonRule(
-            "The broker refuses the timestamp: the topic bounds how far it may be from the broker's clock.",
+            "The topic bounds how far a timestamp may be from the broker's clock, and this one is beyond that.",
             "Send milliseconds since the epoch, within the topic's bounds, or leave the timestamp out.",
         ),
         Reason.UNAUTHENTICATED: ReasonRule(
@@ -186,8 +186,7 @@ REASONS: Final = MappingProxyType(
         Reason.BATCH_REFUSED: ReasonRule(
             "The broker refused the batch that held the record, for another one in it or perhaps for this one, and the "
             "record could not be tried alone.",
-            "Send it again: it was not written unless `delivered` is `unknown`, and if it is at fault itself, the next "
-            "answer says so.",
+            "Send it again, in a request of its own where that happens twice; look at `delivered` first.",
             retriable=True,
             retry_after_s=1.0,
         ),

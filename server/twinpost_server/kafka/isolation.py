@@ -2,10 +2,13 @@
 
 librdkafka gathers records of many callers into one batch per partition, and a broker takes or refuses a batch whole:
 one bad timestamp, one missing key on a compacted topic, or one record too many for the topic's max.message.bytes, and
-every caller in the batch is told so, some with the guilty record's own error (measured against Apache Kafka 4.4; the
-Java client splits a batch that is too large, librdkafka does not). Each of those records is certain not to be in the
-log, so sending it again alone is safe, and only the guilty one is refused for good. One that cannot be tried alone is
-told that its batch was refused, which its sender may try again: the broker's own word might blame an innocent.
+every caller in the batch is told so. Each of those records is certain not to be in the log, so sending it again alone
+is safe, and only the guilty one is refused for good.
+
+Where a record cannot be tried alone, what the broker said of it counts. Of a batch that breaks a rule Kafka names the
+records at fault since 2.4 (KIP-467: INVALID_RECORD, whatever the rule, and librdkafka's _INVALID_DIFFERENT_RECORD for
+their neighbours; measured against 4.4). Of one that is too large it does not: the Java client splits it, librdkafka
+does not.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from typing import Final
 
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
+from twinpost_server.core.records import Record, record_bytes
+from twinpost_server.kafka.client_config import BATCH_BYTES
 
 __all__ = ["ALONE", "Suspects"]
 
@@ -31,7 +36,7 @@ _GUILTY_MAX: Final = 8
 """Refusals of one request after which the rest is not tried any more. Each costs the one producer that sends records
 alone some 30 ms, in which it sends nothing for anybody else (it has to start a new sequence; measured)."""
 
-_OUT_OF_TURN: Final = "other records of the request might then stand before it"
+_OUT_OF_TURN: Final = "others of its request might then stand before it"
 
 
 class Suspects:
@@ -76,7 +81,7 @@ class Suspects:
                 continue
             elif outcome.reason in _REFUSED_WHOLE and outcome.delivered is Delivered.NO:
                 if topic in settled or topic in stored_later:
-                    self.outcomes[index] = _not_tried(outcome, _OUT_OF_TURN)
+                    self.outcomes[index] = _not_tried(records[index], outcome, _OUT_OF_TURN)
                 else:
                     self._left.append(index)
         self._left.reverse()
@@ -89,26 +94,29 @@ class Suspects:
         """Yield the records to try again, in request order, a few at a time; `told` must follow each time.
 
         Ends early once so many were guilty that the request itself, and not its neighbours, is what is wrong. Leaves
-        out the records of topics where the fate of one that was tried is open.
+        out the records of topics where the fate of one that was tried is open. Whoever breaks off must `leave`.
         """
-        failures = 0
-        while self._left and failures < _GUILTY_MAX:
-            indexes, self._left = self._left[:_ROUND_MAX], self._left[_ROUND_MAX:]
+        guilty = 0
+        while self._left and guilty < _GUILTY_MAX:
+            indexes = self._left[:_ROUND_MAX]
             yield self._batch.part(indexes), indexes
+            # Only now: whoever leaves meanwhile has not tried them.
+            del self._left[: len(indexes)]
             open_topics = set()
             for index in indexes:
                 outcome = self.outcomes[index]
                 if isinstance(outcome, Failure):
-                    failures += 1
                     if outcome.delivered is not Delivered.NO:
                         open_topics.add(self._batch.records[index].topic)
+                    elif outcome.reason in _REFUSED_WHOLE:
+                        guilty += 1
             if open_topics:
                 # It may be appended yet, behind what would be tried next.
                 self._leave(open_topics, _OUT_OF_TURN)
-        self.leave(f"{failures} others of the request were refused for themselves")
+        self.leave(f"{guilty} others of its request were refused for themselves")
 
     def leave(self, why: str) -> None:
-        """Try none of those that are left, and tell them `why`."""
+        """Try none of those that are left, the round that was yielded last included; tell them `why`."""
         self._leave(self._batch.topics, why)
 
     def _leave(self, topics: AbstractSet[str], why: str) -> None:
@@ -117,7 +125,7 @@ class Suspects:
             if self._batch.records[index].topic not in topics:
                 self._left.append(index)
             elif isinstance(outcome := self.outcomes[index], Failure):
-                self.outcomes[index] = _not_tried(outcome, why)
+                self.outcomes[index] = _not_tried(self._batch.records[index], outcome, why)
 
     def told(self, indexes: Sequence[int], outcomes: Sequence[Outcome]) -> None:
         """Note what became of the records at `indexes`, which were tried again."""
@@ -125,11 +133,21 @@ class Suspects:
             self.outcomes[index] = outcome
 
 
-def _not_tried(failure: Failure, why: str) -> Failure:
+def _not_tried(record: Record, failure: Failure, why: str) -> Failure:
+    if _is_at_fault(record, failure.reason):
+        return failure
     return Failure(
         reason=Reason.BATCH_REFUSED,
-        message=(
-            f"the broker refused the batch that held the record ({failure.message}): this one, or another one in it, "
-            f"is at fault. It was not tried alone, since {why}: send it again; this record was not written"
-        ),
+        message=f"the broker refused the record's whole batch, and it was not tried alone, since {why}: send it again; "
+        "this record was not written",
     )
+
+
+def _is_at_fault(record: Record, reason: Reason) -> bool:
+    if reason is Reason.INVALID_TIMESTAMP:
+        # The error of a whole batch, which may have been that of this record alone; the gateway's own stamp is good.
+        return record.timestamp is not None
+    if reason is Reason.RECORD_TOO_LARGE:
+        # librdkafka puts nothing beside one that is larger than a batch.
+        return record_bytes(record) >= BATCH_BYTES
+    return reason is Reason.BROKER_REFUSED

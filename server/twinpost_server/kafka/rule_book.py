@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
+import structlog
 from confluent_kafka import KafkaException
 
 from twinpost_server.core.batch import RecordBatch
@@ -16,6 +18,8 @@ from twinpost_server.core.records import Record
 from twinpost_server.kafka.topic_rules import TopicRules
 
 __all__ = ["RuleBook"]
+
+_log = structlog.get_logger(__name__)
 
 _TOPICS_MAX: Final = 100_000
 """Topics remembered; they are ones the cluster has."""
@@ -30,8 +34,18 @@ _LEARNING_TIMEOUT_S: Final = 0.5
 _NO_RULES: Final = TopicRules()
 
 
+_ASK_AGAIN_S: Final = 10.0
+"""How long what could not be told is not asked for again."""
+
+_QUESTIONS_MAX: Final = 8
+"""Questions under way at once. Others wait."""
+
+_TOPICS_ASKED_MAX: Final = 100
+"""Topics that one request may have asked about; it is for the broker to judge its records for others."""
+
+
 class _Learnt(NamedTuple):
-    rules: TopicRules
+    rules: TopicRules | None
     at: float
 
 
@@ -54,6 +68,7 @@ class RuleBook:
         self._on_learnt = on_learnt
         self._learnt: OrderedDict[str, _Learnt] = OrderedDict()
         self._learning: dict[str, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(_QUESTIONS_MAX)
         self.keyed_topics: set[str] = set()
 
     async def learn(self, topic: str) -> None:
@@ -73,7 +88,7 @@ class RuleBook:
             RequestFailed: INVALID_TIMESTAMP, or INVALID_RECORD where a key is missing; nothing was written.
         """
         # One whose rules have not been told yet, as of a cluster that just comes up, may be guilty as well.
-        await self._ask_about((topic for topic in batch.topics if topic not in self._learnt), deadline)
+        await self._ask_about((topic for topic in batch.topics if self._is_unknown(topic)), deadline)
         now_ms = time.time_ns() // 1_000_000
         suspects = self._suspects(batch.records, now_ms)
         if not suspects:
@@ -81,20 +96,22 @@ class RuleBook:
         topics = {batch.records[index].topic for index in suspects}
         await self._ask_about((topic for topic in topics if not self._is_fresh(topic)), deadline)
         certain = {topic: self._learnt[topic].rules for topic in topics if self._is_fresh(topic)}
-        problems = [
-            (index, field, problem)
-            for index in suspects
-            if (rules := certain.get(batch.records[index].topic)) is not None
-            for field, problem in rules.problems(batch.records[index], now_ms)
-        ]
-        if problems:
-            only_timestamps = all(field == "timestamp" for _, field, _ in problems)
+        violations = tuple(
+            islice(
+                (
+                    Violation(f"[{index}].{field}", problem)
+                    for index in suspects
+                    if (rules := certain.get(batch.records[index].topic)) is not None
+                    for field, problem in rules.problems(batch.records[index], now_ms)
+                ),
+                VIOLATIONS_MAX,
+            )
+        )
+        if violations:
+            only_timestamps = all(violation.path.endswith(".timestamp") for violation in violations)
             raise RequestFailed(
                 Failure.of_violations(
-                    Reason.INVALID_TIMESTAMP if only_timestamps else Reason.INVALID_RECORD,
-                    tuple(
-                        Violation(f"[{index}].{field}", problem) for index, field, problem in problems[:VIOLATIONS_MAX]
-                    ),
+                    Reason.INVALID_TIMESTAMP if only_timestamps else Reason.INVALID_RECORD, violations
                 )
             )
 
@@ -104,7 +121,7 @@ class RuleBook:
             task.cancel()
 
     async def _ask_about(self, topics: Iterable[str], deadline: float) -> None:
-        asking = [self._task(topic) for topic in topics]
+        asking = [self._task(topic) for topic in islice(topics, _TOPICS_ASKED_MAX)]
         if asking:
             time_left_s = deadline - asyncio.get_running_loop().time()
             await asyncio.wait(asking, timeout=max(0.0, min(_LEARNING_TIMEOUT_S, time_left_s)))
@@ -116,7 +133,8 @@ class RuleBook:
         for index, record in enumerate(records):
             topic = record.topic
             if topic not in bounds:
-                rules = self._learnt[topic].rules if topic in self._learnt else _NO_RULES
+                learnt = self._learnt.get(topic)
+                rules = _NO_RULES if learnt is None or learnt.rules is None else learnt.rules
                 bounds[topic] = (*rules.timestamps(now_ms), rules.key_required)
             least, greatest, key_required = bounds[topic]
             timestamp = record.timestamp
@@ -128,6 +146,10 @@ class RuleBook:
         learnt = self._learnt.get(topic)
         return learnt is not None and asyncio.get_running_loop().time() - learnt.at <= _FRESH_S
 
+    def _is_unknown(self, topic: str) -> bool:
+        learnt = self._learnt.get(topic)
+        return learnt is None or (learnt.rules is None and asyncio.get_running_loop().time() - learnt.at > _ASK_AGAIN_S)
+
     def _task(self, topic: str) -> asyncio.Task[None]:
         task = self._learning.get(topic)
         if task is None:
@@ -136,20 +158,26 @@ class RuleBook:
         return task
 
     async def _learn(self, topic: str) -> None:
-        asked_at = asyncio.get_running_loop().time()
-        try:
-            rules = await self._ask(topic)
-        except KafkaException:
-            # The gateway may produce without the right to look at configurations.
-            self._note(topic, _Learnt(_NO_RULES, asked_at))
-            return
-        self._note(topic, _Learnt(rules, asked_at))
-        self._on_learnt(topic, rules)
+        rules = None
+        async with self._places:
+            asked_at = asyncio.get_running_loop().time()
+            try:
+                rules = await self._ask(topic)
+            except KafkaException as exception:
+                # The gateway may produce without the right to look at configurations.
+                _log.debug("topic's rules are not told", topic=topic, code=exception.args[0].name())
+            except Exception:  # noqa: BLE001 - whatever it was, records are the broker's to judge then
+                _log.exception("topic's rules could not be learnt", topic=topic)
+        if rules is not None:
+            self._note(topic, _Learnt(rules, asked_at))
+            self._on_learnt(topic, rules)
+        elif (known := self._learnt.get(topic)) is None or known.rules is None:
+            self._note(topic, _Learnt(None, asked_at))
 
     def _note(self, topic: str, learnt: _Learnt) -> None:
         self._learnt[topic] = learnt
         self._learnt.move_to_end(topic)
-        if learnt.rules.key_required:
+        if learnt.rules is not None and learnt.rules.key_required:
             self.keyed_topics.add(topic)
         else:
             self.keyed_topics.discard(topic)

@@ -161,7 +161,7 @@ class KafkaSink:
         """
         outcomes = self._explained(delivery)
         # Where nothing failed the acknowledgements came after all, while a stream waited for its turn.
-        if delivery.pending or not delivery.failures or delivery.alone:
+        if not delivery.failures or delivery.alone:
             return outcomes
         suspects = Suspects(delivery.batch, outcomes, settled_topics, delivery.refused_indexes)
         loop = asyncio.get_running_loop()
@@ -170,14 +170,16 @@ class KafkaSink:
             if deadline - loop.time() < _SECOND_TRY_S_MIN:
                 suspects.leave("there was no time left")
                 break
-            suspects.told(indexes, await self._tried_alone(batch, deadline, delivery.order))
+            try:
+                outcomes = await self._tried_alone(batch, deadline, delivery.order)
+            except RequestFailed:
+                suspects.leave("the gateway had no room for that")
+                break
+            suspects.told(indexes, outcomes)
         return suspects.outcomes
 
     async def _tried_alone(self, batch: RecordBatch, deadline: float, order: StreamOrder | None) -> list[Outcome]:
-        try:
-            self.budget.acquire(len(batch.records), batch.held_bytes)
-        except RequestFailed:
-            return [_NO_ROOM_ALONE] * len(batch.records)
+        self.budget.acquire(len(batch.records), batch.held_bytes)
         try:
             delivery = self._producers.submit_alone(batch)
         except BaseException:
@@ -269,7 +271,7 @@ class KafkaSink:
                 continue
             if outcome.reason in _TOPIC_CHANGED:
                 self._catalog.forget(record.topic)
-            elif outcome.reason in _RULE_BROKEN and not delivery.alone:
+            elif outcome.reason in _RULE_BROKEN or (outcome.reason is Reason.RECORD_TOO_LARGE and not delivery.alone):
                 # What the topic demands may have changed.
                 self._rule_book.doubt(record.topic)
 
@@ -279,7 +281,7 @@ class KafkaSink:
 
 _TOPIC_CHANGED: Final = frozenset({Reason.TOPIC_NOT_FOUND, Reason.PARTITION_OUT_OF_RANGE})
 
-_RULE_BROKEN: Final = frozenset({Reason.RECORD_TOO_LARGE, Reason.INVALID_TIMESTAMP, Reason.BROKER_REFUSED})
+_RULE_BROKEN: Final = frozenset({Reason.INVALID_TIMESTAMP, Reason.BROKER_REFUSED})
 
 _SLOW_S: Final = 1.0
 """How long an acknowledgement may take before the gateway asks why."""
@@ -290,14 +292,6 @@ _SECOND_TRY_S_MIN: Final = 0.1
 _NO_TIME_LEFT: Final = Failure(
     reason=Reason.DEADLINE_EXCEEDED,
     message="the deadline passed before the records were sent: allow more time; nothing was written",
-)
-
-_NO_ROOM_ALONE: Final = Failure(
-    reason=Reason.OVERLOADED,
-    message=(
-        "the broker refused the batch that held the record, and the gateway has no room to try it alone: "
-        "send it again after the delay; this record was not written"
-    ),
 )
 
 _LOST_BROKERS: Final = Failure(

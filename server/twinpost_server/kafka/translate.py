@@ -87,10 +87,12 @@ KAFKA_ERRORS: Final = MappingProxyType(
             "the broker refuses the timestamp: send milliseconds since the epoch, near the present, or none",
             AGEING_S_MAX,
         ),
+        # Also said of a timestamp, where the record is one of several in its batch (measured).
         KafkaError.INVALID_RECORD: KafkaRule(
             Reason.BROKER_REFUSED,
-            Delivered.NO,
-            "the broker refuses the record: it breaks a rule of the topic (a compacted topic demands a key)",
+            None,
+            "the broker refuses the record: it breaks a rule of the topic, as for timestamps or for missing keys",
+            AGEING_S_MAX,
         ),
         KafkaError._INVALID_DIFFERENT_RECORD: KafkaRule(
             Reason.BATCH_REFUSED,

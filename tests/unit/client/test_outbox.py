@@ -295,14 +295,15 @@ class TestRefusals:
         story.answer(Fate.REFUSED_NOW, Fate.REFUSED)
         assert {b"1": ("NOT_ENOUGH_REPLICAS", "no"), b"2": ("BROKER_REFUSED", "unknown")} == story.failures()
 
-    def test_step_refused_for_one_record_is_taken_apart(self) -> None:
+    @pytest.mark.parametrize("reason", ["INVALID_RECORD", "INVALID_TIMESTAMP"])
+    def test_step_refused_for_one_record_is_taken_apart(self, reason: str) -> None:
         """First by lane, then in halves, each part alone, in order."""
         story = Story()
         story.publish(b"1", b"2", b"3", b"4")
         story.publish(b"other lane", key=None)
         story.wait(1.0)
         assert 5 == len(story.sent() or ())
-        bad = refusal("INVALID_RECORD", retriable=False)
+        bad = refusal(reason, retriable=False)
         story.refuse(bad)
         parts = [story.sent(), story.sent()]
         assert [[b"1", b"2", b"3", b"4"], [b"other lane"]] == sorted(parts, key=str)
@@ -321,7 +322,7 @@ class TestRefusals:
         story.refuse(bad)
         assert [b"4"] == story.sent()
         story.answer()
-        assert {b"3": ("INVALID_RECORD", "no")} == story.failures()
+        assert {b"3": (reason, "no")} == story.failures()
 
     def test_step_over_the_gateways_limit_is_taken_apart(self) -> None:
         """Its refusal tells of fewer results than records."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from twinpost_server.core.batch import RecordBatch
@@ -16,6 +18,7 @@ STORED = RecordMetadata("", 0, 0, 1)
 TOO_LARGE = Failure(reason=Reason.RECORD_TOO_LARGE, message="too large")
 BAD_TIME = Failure(reason=Reason.INVALID_TIMESTAMP, message="bad time")
 NEIGHBOUR = Failure(reason=Reason.BATCH_REFUSED, message="a neighbour was refused")
+RULE_BROKEN = Failure(reason=Reason.BROKER_REFUSED, message="a rule is broken")
 MISSING = Failure(reason=Reason.TOPIC_NOT_FOUND, message="no such topic")
 OPEN = Failure(reason=Reason.DEADLINE_EXCEEDED, message="who knows", delivered=Delivered.UNKNOWN)
 OPEN_REFUSAL = Failure(reason=Reason.BROKER_REFUSED, message="who knows", delivered=Delivered.UNKNOWN)
@@ -89,7 +92,22 @@ def test_record_out_of_turn_is_not_called_guilty(refusal: Failure) -> None:
     outcome = suspects("aa", [refusal, STORED]).outcomes[0]
     assert isinstance(outcome, Failure)
     assert (Reason.BATCH_REFUSED, Delivered.NO, True) == (outcome.reason, outcome.delivered, outcome.retriable)
-    assert refusal.message in outcome.message
+    assert "was not tried alone, since others of its request might then stand before it" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("record", "refusal"),
+    [
+        pytest.param(Record(b"v", "a"), RULE_BROKEN, id="named by the broker"),
+        pytest.param(Record(b"v", "a", timestamp=1), BAD_TIME, id="it has a timestamp of its own"),
+        pytest.param(Record(b"x" * 1_000_000, "a"), TOO_LARGE, id="larger than a batch"),
+    ],
+)
+def test_guilty_record_is_told_so_out_of_turn(record: Record, refusal: Failure) -> None:
+    """Or it would be sent again and again, and harm its neighbours each time."""
+    limits = dataclasses.replace(LIMITS, record_bytes_max=2**20)
+    batch = RecordBatch.checked([record, Record(b"v", "a")], limits)
+    assert refusal is Suspects(batch, [refusal, STORED]).outcomes[0]
 
 
 def test_record_that_was_never_handed_over_is_at_fault_itself() -> None:
@@ -103,11 +121,14 @@ def test_record_that_was_never_handed_over_is_at_fault_itself() -> None:
 
 
 def test_record_that_there_is_no_time_for_is_not_called_guilty() -> None:
-    """Those that were tried keep what they were told."""
-    found = suspects("a" * 40, [BAD_TIME] * 40)
-    for _, indexes in found.rounds():
-        found.told(indexes, [STORED] * len(indexes))
-        found.leave("there was no time")
+    """Those that were tried keep what they were told; the round that there is no time for was not."""
+    found = suspects("a" * 100, [BAD_TIME] * 100)
+    rounds = found.rounds()
+    _, indexes = next(rounds)
+    found.told(indexes, [STORED] * len(indexes))
+    next(rounds)
+    found.leave("there was no time")
+    assert [] == list(rounds)
     assert [STORED] * 32 == found.outcomes[:32]
     for outcome in found.outcomes[32:]:
         assert isinstance(outcome, Failure)
@@ -152,7 +173,14 @@ def test_guilty_request_is_not_tried_to_its_end() -> None:
     for outcome in found.outcomes[len(rounds[0]) :]:
         assert isinstance(outcome, Failure)
         assert (Reason.BATCH_REFUSED, Delivered.NO) == (outcome.reason, outcome.delivered)
-        assert "32 others of the request were refused" in outcome.message
+        assert "32 others of its request were refused" in outcome.message
+
+
+def test_only_refusals_of_records_are_guilt() -> None:
+    """What failed for want of something else ends no search."""
+    found = suspects("a" * 200, [NEIGHBOUR] * 200)
+    assert 7 == len(tried(found, MISSING))
+    assert [MISSING] * 200 == found.outcomes
 
 
 def test_request_is_told_by_its_guilty_records() -> None:

@@ -29,7 +29,6 @@ NEVER_APPENDED = {
     "_INVALID_ARG",
     "MSG_SIZE_TOO_LARGE",
     "RECORD_LIST_TOO_LARGE",
-    "INVALID_RECORD",
     "UNKNOWN_TOPIC_OR_PART",
     "UNKNOWN_TOPIC_ID",
     "TOPIC_EXCEPTION",
@@ -39,7 +38,7 @@ NEVER_APPENDED = {
 }
 """Errors that every try meets, so that the record is certain not to be in the log."""
 
-NOT_APPENDED_AT_THIS_AGE = {"INVALID_TIMESTAMP", "_INVALID_DIFFERENT_RECORD"}
+NOT_APPENDED_AT_THIS_AGE = {"INVALID_TIMESTAMP", "INVALID_RECORD", "_INVALID_DIFFERENT_RECORD"}
 """Errors that an earlier try may not have met, of a record that was younger then."""
 
 NOT_APPENDED_THIS_TIME = {
