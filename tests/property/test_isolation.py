@@ -21,7 +21,7 @@ OUTCOMES = st.one_of(
         delivered=st.sampled_from([Delivered.NO, Delivered.UNKNOWN]),
     ),
 )
-REFUSALS_OF_BATCHES = {Reason.RECORD_TOO_LARGE, Reason.INVALID_TIMESTAMP}
+REFUSALS_OF_BATCHES = {Reason.RECORD_TOO_LARGE, Reason.INVALID_TIMESTAMP, Reason.BROKER_REFUSED}
 REQUESTS = st.lists(st.tuples(st.sampled_from("abc"), OUTCOMES, st.booleans()), min_size=1, max_size=80)
 
 

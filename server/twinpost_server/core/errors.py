@@ -186,7 +186,8 @@ REASONS: Final = MappingProxyType(
         Reason.BATCH_REFUSED: ReasonRule(
             "The broker refused the batch that held the record, for another one in it or perhaps for this one, and the "
             "record could not be tried alone.",
-            "Send it again, in a request of its own where that happens twice; look at `delivered` first.",
+            "Look at `delivered` and send it again; if that happens twice, in a request of its own and not in a stream "
+            "that goes on behind it.",
             retriable=True,
             retry_after_s=1.0,
         ),

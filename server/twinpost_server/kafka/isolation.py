@@ -5,10 +5,10 @@ one bad timestamp, one missing key on a compacted topic, or one record too many 
 every caller in the batch is told so. Each of those records is certain not to be in the log, so sending it again alone
 is safe, and only the guilty one is refused for good.
 
-Where a record cannot be tried alone, what the broker said of it counts. Of a batch that breaks a rule Kafka names the
-records at fault since 2.4 (KIP-467: INVALID_RECORD, whatever the rule, and librdkafka's _INVALID_DIFFERENT_RECORD for
-their neighbours; measured against 4.4). Of one that is too large it does not: the Java client splits it, librdkafka
-does not.
+One that cannot be tried alone is told that its batch was refused, which its sender may try again: what is said of a
+record in a batch may be meant for another one. Kafka names the records at fault since 2.4 (KIP-467), but librdkafka
+passes that on only where they are several: of a single one everybody is told its error (`rd_kafka_dr_msgq0`; measured
+against 4.4).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _GUILTY_MAX: Final = 8
 """Refusals of one request after which the rest is not tried any more. Each costs the one producer that sends records
 alone some 30 ms, in which it sends nothing for anybody else (it has to start a new sequence; measured)."""
 
-_OUT_OF_TURN: Final = "others of its request might then stand before it"
+_OUT_OF_TURN: Final = "later ones of its request or stream might then stand before it"
 
 
 class Suspects:
@@ -144,10 +144,5 @@ def _not_tried(record: Record, failure: Failure, why: str) -> Failure:
 
 
 def _is_at_fault(record: Record, reason: Reason) -> bool:
-    if reason is Reason.INVALID_TIMESTAMP:
-        # The error of a whole batch, which may have been that of this record alone; the gateway's own stamp is good.
-        return record.timestamp is not None
-    if reason is Reason.RECORD_TOO_LARGE:
-        # librdkafka puts nothing beside one that is larger than a batch.
-        return record_bytes(record) >= BATCH_BYTES
-    return reason is Reason.BROKER_REFUSED
+    # librdkafka puts nothing beside a record that is larger than a batch.
+    return reason is Reason.RECORD_TOO_LARGE and record_bytes(record) >= BATCH_BYTES

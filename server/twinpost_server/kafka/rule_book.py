@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -73,11 +74,12 @@ class RuleBook:
 
     async def learn(self, topic: str) -> None:
         """Ask for the rules of `topic`, and wait for a moment at most; whoever asks meanwhile shares the answer."""
-        await asyncio.wait((self._task(topic),), timeout=_LEARNING_TIMEOUT_S)
+        await self._ask_about((topic,), math.inf)
 
     def doubt(self, topic: str) -> None:
         """Ask again, without waiting, since a broker refused a record for `topic` that no known rule spoke against."""
-        self._task(topic)
+        if not self._was_not_told(topic):
+            self._task(topic)
 
     async def check(self, batch: RecordBatch, *, deadline: float) -> None:
         """Return if no record of `batch` breaks a rule of its topic for certain.
@@ -87,14 +89,18 @@ class RuleBook:
         Raises:
             RequestFailed: INVALID_TIMESTAMP, or INVALID_RECORD where a key is missing; nothing was written.
         """
-        # One whose rules have not been told yet, as of a cluster that just comes up, may be guilty as well.
-        await self._ask_about((topic for topic in batch.topics if self._is_unknown(topic)), deadline)
+        # One whose rules were never asked for, or not told, may be guilty as well. Only the first is waited for: good
+        # records should not pay for a cluster that does not tell.
+        await self._ask_about([topic for topic in batch.topics if topic not in self._learnt], deadline)
+        untold = (topic for topic in batch.topics if topic in self._learnt and self._learnt[topic].rules is None)
+        for topic in islice(untold, _TOPICS_ASKED_MAX):
+            self.doubt(topic)
         now_ms = time.time_ns() // 1_000_000
         suspects = self._suspects(batch.records, now_ms)
         if not suspects:
             return
         topics = {batch.records[index].topic for index in suspects}
-        await self._ask_about((topic for topic in topics if not self._is_fresh(topic)), deadline)
+        await self._ask_about([topic for topic in topics if not self._is_fresh(topic)], deadline)
         certain = {topic: self._learnt[topic].rules for topic in topics if self._is_fresh(topic)}
         violations = tuple(
             islice(
@@ -120,11 +126,16 @@ class RuleBook:
         for task in self._learning.values():
             task.cancel()
 
-    async def _ask_about(self, topics: Iterable[str], deadline: float) -> None:
-        asking = [self._task(topic) for topic in islice(topics, _TOPICS_ASKED_MAX)]
-        if asking:
-            time_left_s = deadline - asyncio.get_running_loop().time()
-            await asyncio.wait(asking, timeout=max(0.0, min(_LEARNING_TIMEOUT_S, time_left_s)))
+    async def _ask_about(self, topics: Sequence[str], deadline: float) -> None:
+        """Ask, and wait for a moment; what is not told by then counts as not told for now."""
+        loop = asyncio.get_running_loop()
+        topics = topics[:_TOPICS_ASKED_MAX]
+        if topics:
+            time_left_s = max(0.0, min(_LEARNING_TIMEOUT_S, deadline - loop.time()))
+            await asyncio.wait([self._task(topic) for topic in topics], timeout=time_left_s)
+        for topic in topics:
+            if topic not in self._learnt:
+                self._note(topic, _Learnt(None, loop.time()))
 
     def _suspects(self, records: Sequence[Record], now_ms: int) -> list[int]:
         """Return which of `records` seem to break a rule; good ones pay for no more than comparisons."""
@@ -146,9 +157,11 @@ class RuleBook:
         learnt = self._learnt.get(topic)
         return learnt is not None and asyncio.get_running_loop().time() - learnt.at <= _FRESH_S
 
-    def _is_unknown(self, topic: str) -> bool:
+    def _was_not_told(self, topic: str) -> bool:
+        """Return whether `topic` was asked about in vain, and not long ago."""
         learnt = self._learnt.get(topic)
-        return learnt is None or (learnt.rules is None and asyncio.get_running_loop().time() - learnt.at > _ASK_AGAIN_S)
+        now = asyncio.get_running_loop().time()
+        return learnt is not None and learnt.rules is None and now - learnt.at <= _ASK_AGAIN_S
 
     def _task(self, topic: str) -> asyncio.Task[None]:
         task = self._learning.get(topic)

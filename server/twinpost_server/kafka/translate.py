@@ -87,7 +87,7 @@ KAFKA_ERRORS: Final = MappingProxyType(
             "the broker refuses the timestamp: send milliseconds since the epoch, near the present, or none",
             AGEING_S_MAX,
         ),
-        # Also said of a timestamp, where the record is one of several in its batch (measured).
+        # Also said of timestamps, where several records of a batch are at fault (measured).
         KafkaError.INVALID_RECORD: KafkaRule(
             Reason.BROKER_REFUSED,
             None,

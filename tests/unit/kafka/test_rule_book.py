@@ -192,9 +192,30 @@ async def test_what_could_not_be_told_is_asked_again_later(fault: Exception, mon
     book = cluster.book()
     for _ in range(3):
         assert await check(book, Record(b"v", "a", timestamp=ahead(2))) is None
+    book.doubt("a")
     assert ["a"] == cluster.asked
     cluster.rules["a"] = STRICT
     age(monkeypatch, by_s=11)
+    # Nobody waits for it.
+    assert await check(book, Record(b"v", "a", timestamp=ahead(2))) is None
+    await book.learn("a")
+    assert ["a", "a"] == cluster.asked
+    assert await check(book, Record(b"v", "a", timestamp=ahead(2))) is not None
+
+
+async def test_cluster_that_does_not_tell_holds_up_the_first_request_alone() -> None:
+    """And what it tells in the end counts."""
+    cluster = Cluster(a=STRICT)
+    cluster.answering.clear()
+    book = cluster.book()
+    assert await check(book, Record(b"v", "a", timestamp=ahead(2))) is None
+    waiting = asyncio.create_task(check(book, Record(b"v", "a", timestamp=ahead(2))))
+    # Without a wait the task ends as soon as it runs.
+    await asyncio.sleep(0)
+    assert waiting.done()
+    assert waiting.result() is None
+    cluster.answering.set()
+    await book.learn("a")
     assert await check(book, Record(b"v", "a", timestamp=ahead(2))) is not None
 
 
