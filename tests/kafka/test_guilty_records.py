@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -14,6 +15,7 @@ from twinpost_server.config.settings import KafkaSettings, LimitSettings, Timeou
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.limits import Limits
+from twinpost_server.core.ports import PendingWrite
 from twinpost_server.core.records import Record, RecordMetadata
 from twinpost_server.kafka.sink import KafkaSink
 
@@ -78,6 +80,48 @@ async def test_guilty_records_harm_no_other_caller(apache_kafka: ApacheKafka) ->
     for values in written:
         request, _, _ = values[0].partition(b"-")
         assert values == [value for value in stored if value.startswith(request + b"-")]
+
+
+async def test_guilty_record_of_a_busy_stream_is_named(apache_kafka: ApacheKafka) -> None:
+    """Sent again as it is told, though the stream goes on behind it, and though the broker has to judge it."""
+    topic = "busy-stream"
+    apache_kafka.create_topic(topic, partitions=1)
+    guilty = Record(b"guilty", topic, timestamp=in_hours(1) + 30_000)
+    to_send = deque(Record(b"%d" % number, topic) for number in range(500))
+    to_send.insert(50, guilty)
+    left = len(to_send)
+    steps: asyncio.Queue[tuple[list[Record], PendingWrite]] = asyncio.Queue(256)
+    ends: dict[bytes, Outcome] = {}
+    undecided: list[Failure] = []
+
+    async def told() -> None:
+        while len(ends) < left:
+            records, pending = await steps.get()
+            for record, outcome in zip(records, await pending.outcomes(), strict=True):
+                if isinstance(outcome, Failure) and outcome.reason is Reason.BATCH_REFUSED:
+                    assert Delivered.NO is outcome.delivered
+                    to_send.appendleft(record)
+                    if record is guilty:
+                        undecided.append(outcome)
+                elif record.value != b"more":
+                    ends[bytes(str(record.value), "ascii")] = outcome
+
+    async with opened(apache_kafka) as sink, asyncio.timeout(30):
+        stream = sink.open_stream()
+        telling = asyncio.create_task(told())
+        while not telling.done():
+            records = [to_send.popleft() for _ in range(min(5, len(to_send)))] + [Record(b"more", topic)]
+            deadline = asyncio.get_running_loop().time() + 20
+            step = await stream.enqueue(RecordBatch.checked(records, LIMITS), deadline=deadline)
+            put = asyncio.create_task(steps.put((records, step)))
+            await asyncio.wait((put, telling), return_when=asyncio.FIRST_COMPLETED)
+            put.cancel()
+        await telling
+
+    refused = {value for value, outcome in ends.items() if isinstance(outcome, Failure)}
+    assert {bytes(str(guilty.value), "ascii")} == refused
+    # Steps that were on their way already may meet the second try.
+    assert len(undecided) <= 5
 
 
 async def test_topic_that_comes_to_take_more_is_noticed(apache_kafka: ApacheKafka) -> None:

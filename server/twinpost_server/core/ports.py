@@ -25,7 +25,8 @@ class RecordStream(Protocol):
         """Hand over the records of `batch`, waiting for room where there is none.
 
         Awaited one after another, the batches of a stream are stored in that order, partition by partition. A caller
-        that is cancelled while it waits has handed over nothing.
+        that is cancelled while it waits has handed over nothing. It may have to wait for the outcomes of earlier
+        batches, which somebody must ask for meanwhile.
 
         Args:
             batch: checked records, at least one.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import pytest
+
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
 from twinpost_server.core.limits import Limits
@@ -15,6 +17,7 @@ from twinpost_server.kafka.stream import KafkaStream
 from twinpost_server.kafka.stream_order import StreamOrder
 from twinpost_server.kafka.timestamp_types import TimestampTypes
 
+NEIGHBOURS_FAULT = Failure(reason=Reason.BATCH_REFUSED, message="not tried alone")
 LIMITS = Limits(record_bytes_max=1000, record_headers_max=10, request_records_max=1000, body_bytes_max=10_000)
 REFUSED = Failure(reason=Reason.RECORD_TOO_LARGE, message="too large", delivered=Delivered.NO)
 
@@ -26,6 +29,7 @@ class Sink:
         asked: the calls so far: what, and for which topics.
         room: while cleared, steps wait for room.
         retry: while cleared, second tries are under way.
+        told: what becomes of the records of a step that failed.
     """
 
     def __init__(self) -> None:
@@ -35,6 +39,7 @@ class Sink:
         self.room.set()
         self.retry = asyncio.Event()
         self.retry.set()
+        self.told = REFUSED
 
     async def wait_for_room(self, batch: RecordBatch, _deadline: float) -> None:
         """Wait for room."""
@@ -48,11 +53,11 @@ class Sink:
         waiter = asyncio.get_running_loop().create_future()
         return Delivery(batch, waiter, lambda _: None, now_ms=1, timestamp_types=TimestampTypes(0))
 
-    async def resolve(self, _delivery: Delivery, _deadline: float, settled_topics: frozenset[str]) -> list[Outcome]:
+    async def resolve(self, delivery: Delivery, _deadline: float, settled_topics: frozenset[str]) -> list[Outcome]:
         """Try again what may be tried."""
         self._note("resolve", settled_topics)
         await self.retry.wait()
-        return [REFUSED]
+        return [self.told] * len(delivery.batch.records)
 
     def _note(self, what: str, topics: frozenset[str]) -> None:
         self.asked.append((what, "".join(sorted(topics))))
@@ -102,7 +107,7 @@ async def test_topics_of_later_steps_are_settled() -> None:
     delivery: Delivery = pending._delivery  # type: ignore[attr-defined]
     delivery.refused([(0, REFUSED)])
     delivery.wake()
-    assert [REFUSED] == await pending.outcomes()
+    assert [REFUSED] * 2 == await pending.outcomes()
     assert ("resolve", "b") == failing.sink.asked[-1]
 
 
@@ -163,3 +168,59 @@ async def test_caller_who_leaves_gives_the_turn_back() -> None:
     failing.sink.retry.set()
     async with asyncio.timeout(5):
         await (await failing.step("a"))
+
+
+async def test_steps_go_one_at_a_time_after_a_batch_was_refused() -> None:
+    """Then the refused record can be tried alone when it is sent again; other topics go on."""
+    failing = Failing()
+    failing.sink.told = NEIGHBOURS_FAULT
+    await (await failing.step("a"))
+    again = await failing.stream.enqueue(batch("a"), deadline=within(5))
+    behind = asyncio.create_task(failing.stream.enqueue(batch("a"), deadline=within(5)))
+    await failing.stream.enqueue(batch("b"), deadline=within(5))
+    assert not behind.done()
+    delivery: Delivery = again._delivery  # type: ignore[attr-defined]
+    delivery.refused([(0, REFUSED)])
+    delivery.wake()
+    await again.outcomes()
+    # No later step had touched the topic.
+    assert ("resolve", "") == failing.sink.asked[-1]
+    async with asyncio.timeout(5):
+        await behind
+
+
+async def test_step_behind_one_that_is_never_told_is_handed_over_at_its_deadline() -> None:
+    """The sink has the last word on what is late."""
+    failing = Failing()
+    failing.sink.told = NEIGHBOURS_FAULT
+    await (await failing.step("a"))
+    await failing.stream.enqueue(batch("a"), deadline=within(5))
+    await failing.stream.enqueue(batch("a"), deadline=within(0.05))
+    assert [("hand over", "a")] * 3 == [call for call in failing.sink.asked if call[0] == "hand over"]
+
+
+async def test_steps_go_on_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream is not slow for ever for what another caller once did."""
+    failing = Failing()
+    failing.sink.told = NEIGHBOURS_FAULT
+    await (await failing.step("a"))
+    await failing.stream.enqueue(batch("a"), deadline=within(5))
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + 31)
+    async with asyncio.timeout(5):
+        await failing.stream.enqueue(batch("a"), deadline=within(5))
+
+
+async def test_caller_who_leaves_holds_nobody_up() -> None:
+    """Nor does one whose answer nobody waits for any more."""
+    failing = Failing()
+    failing.sink.told = NEIGHBOURS_FAULT
+    await (await failing.step("a"))
+    pending = await failing.stream.enqueue(batch("a"), deadline=within(5))
+    outcomes = asyncio.create_task(pending.outcomes())
+    behind = asyncio.create_task(failing.stream.enqueue(batch("a"), deadline=within(5)))
+    await asyncio.sleep(0)
+    outcomes.cancel()
+    async with asyncio.timeout(5):
+        await behind
