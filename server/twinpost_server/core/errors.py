@@ -186,7 +186,8 @@ REASONS: Final = MappingProxyType(
         Reason.BATCH_REFUSED: ReasonRule(
             "The broker refused the batch that held the record, for another one in it or perhaps for this one, and the "
             "record could not be tried alone.",
-            "Look at `delivered` and send it again; if it is at fault itself, the answer then says so.",
+            "Look at `delivered` and send it again; if that happens twice, in a request or step of its own. Its answer "
+            "tells if the record is at fault itself.",
             retriable=True,
             retry_after_s=1.0,
         ),

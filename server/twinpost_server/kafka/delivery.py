@@ -15,7 +15,7 @@ from twinpost_server.kafka.stream_order import StreamOrder
 from twinpost_server.kafka.timestamp_types import TimestampTypes
 from twinpost_server.kafka.translate import failure_from
 
-__all__ = ["NOT_HANDED_OVER", "Delivery"]
+__all__ = ["NOT_HANDED_OVER", "NO_TIME_LEFT", "Delivery"]
 
 _PENDING = Failure(
     reason=Reason.DEADLINE_EXCEEDED,
@@ -32,6 +32,11 @@ _NO_PLACE = Failure(
 NOT_HANDED_OVER = Failure(
     reason=Reason.INTERNAL,
     message="a fault inside the gateway: the record could not be handed to the producer; it was not written",
+)
+
+NO_TIME_LEFT = Failure(
+    reason=Reason.DEADLINE_EXCEEDED,
+    message="the deadline passed before the records were sent: allow more time; nothing was written",
 )
 
 _NO_RECORDS = RecordBatch((), frozenset(), size_bytes=0, held_bytes=0, partitions_named=False, timestamps_named=False)

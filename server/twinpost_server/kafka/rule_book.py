@@ -93,8 +93,8 @@ class RuleBook:
         # records should not pay for a cluster that does not tell.
         await self._ask_about([topic for topic in batch.topics if topic not in self._learnt], deadline)
         untold = (topic for topic in batch.topics if topic in self._learnt and self._learnt[topic].rules is None)
-        for topic in islice(untold, _TOPICS_ASKED_MAX):
-            self.doubt(topic)
+        for topic in islice((topic for topic in untold if not self._was_not_told(topic)), _TOPICS_ASKED_MAX):
+            self._task(topic)
         now_ms = time.time_ns() // 1_000_000
         suspects = self._suspects(batch.records, now_ms)
         if not suspects:
@@ -133,6 +133,9 @@ class RuleBook:
         if topics:
             time_left_s = max(0.0, min(_LEARNING_TIMEOUT_S, deadline - loop.time()))
             await asyncio.wait([self._task(topic) for topic in topics], timeout=time_left_s)
+            if time_left_s < _LEARNING_TIMEOUT_S:
+                # That says more of the caller than of the cluster.
+                return
         for topic in topics:
             if topic not in self._learnt:
                 self._note(topic, _Learnt(None, loop.time()))

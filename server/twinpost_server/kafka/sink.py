@@ -16,7 +16,7 @@ from twinpost_server.kafka.budget import Budget
 from twinpost_server.kafka.client_config import connection_config, producer_config
 from twinpost_server.kafka.cluster_admin import ClusterAdmin
 from twinpost_server.kafka.connectivity import ClusterState, Connectivity
-from twinpost_server.kafka.delivery import Delivery
+from twinpost_server.kafka.delivery import NO_TIME_LEFT, Delivery
 from twinpost_server.kafka.isolation import Suspects
 from twinpost_server.kafka.producers import Producers
 from twinpost_server.kafka.replica_watch import ReplicaWatch
@@ -139,7 +139,7 @@ class KafkaSink:
                     await order.progress(deadline=deadline)
             self._replica_watch.check(batch)
             if asyncio.get_running_loop().time() >= deadline:
-                raise RequestFailed(_NO_TIME_LEFT)  # noqa: TRY301 - the same clean-up as every other refusal
+                raise RequestFailed(NO_TIME_LEFT)  # noqa: TRY301 - the same clean-up as every other refusal
             delivery = self._producers.submit(batch, in_order=order is not None)
         except BaseException:
             self.budget.release(len(batch.records), batch.held_bytes)
@@ -288,11 +288,6 @@ _SLOW_S: Final = 1.0
 
 _SECOND_TRY_S_MIN: Final = 0.1
 """Time that must be left for a second try."""
-
-_NO_TIME_LEFT: Final = Failure(
-    reason=Reason.DEADLINE_EXCEEDED,
-    message="the deadline passed before the records were sent: allow more time; nothing was written",
-)
 
 _LOST_BROKERS: Final = Failure(
     reason=Reason.BROKERS_UNAVAILABLE,

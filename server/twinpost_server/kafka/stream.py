@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twinpost_server.core.batch import RecordBatch
-from twinpost_server.core.errors import Failure, Outcome, Reason
+from twinpost_server.core.errors import Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.ports import PendingWrite
-from twinpost_server.kafka.delivery import Delivery
+from twinpost_server.kafka.delivery import NO_TIME_LEFT, Delivery
 from twinpost_server.kafka.stream_order import StreamOrder
 
 if TYPE_CHECKING:
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["KafkaStream"]
 
-_ONE_AT_A_TIME_S: Final = 30.0
+_ONE_AT_A_TIME_S: Final = 15.0
 """For how long steps go one at a time after a refusal: longer than a caller should wait before it sends again."""
+
+_HAND_OVER_S_MIN: Final = 0.1
+"""Time that must be left to a step that had to wait for another one."""
 
 
 class KafkaStream:
@@ -27,8 +30,9 @@ class KafkaStream:
     producer, for which `StreamOrder` is, and a record that is tried again alone (`kafka.isolation`): it must not come
     behind a later one of its topic. So the turn is held while that happens, and a record whose topic a later step has
     touched is not tried again. Its caller may send it again, in a step that would meet the same: so for a while after
-    that the topic's steps go one at a time, each once the outcomes of the one before it are there. Then the guilty
-    record is tried alone, is told so, and harms its neighbours no more.
+    that the topic's steps go one at a time, each once the outcomes of the one before it are there, and so does what
+    stands behind them in the stream. Then a guilty record that comes last of its topic in its step is tried alone, is
+    told so, and harms its neighbours no more.
     """
 
     def __init__(self, sink: KafkaSink) -> None:
@@ -49,6 +53,8 @@ class KafkaStream:
             delivery = await self._sink.hand_over(batch, deadline, order=self._order)
             self._steps += 1
             place = _Place(self._steps, asyncio.get_running_loop().create_future())
+            # A step that went well needs nobody who asks for its outcomes.
+            delivery.waiter.add_done_callback(lambda _: delivery.failures or delivery.pending or place.tell())
             for topic in batch.topics:
                 self._last_step[topic] = place
             return _Step(self, delivery, deadline, place)
@@ -80,8 +86,10 @@ class KafkaStream:
             if self._one_at_a_time_until[topic] <= loop.time():
                 del self._one_at_a_time_until[topic]
             else:
-                # Past the deadline nothing is handed over anyway.
                 await asyncio.wait((self._last_step[topic].told,), timeout=max(0.0, deadline - loop.time()))
+                if deadline - loop.time() < _HAND_OVER_S_MIN:
+                    # What is handed over now would turn a certain `no` into `unknown`.
+                    raise RequestFailed(NO_TIME_LEFT)
 
 
 class _Place(NamedTuple):
@@ -94,6 +102,11 @@ class _Place(NamedTuple):
 
     number: int
     told: asyncio.Future[None]
+
+    def tell(self) -> None:
+        """Let go who waits."""
+        if not self.told.done():
+            self.told.set_result(None)
 
 
 class _Step:
@@ -115,5 +128,4 @@ class _Step:
                 return await self._stream.resolve(delivery, self._deadline, self._place.number)
             return delivery.outcomes
         finally:
-            if not self._place.told.done():
-                self._place.told.set_result(None)
+            self._place.tell()

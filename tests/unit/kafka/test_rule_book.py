@@ -203,6 +203,17 @@ async def test_what_could_not_be_told_is_asked_again_later(fault: Exception, mon
     assert await check(book, Record(b"v", "a", timestamp=ahead(2))) is not None
 
 
+async def test_caller_without_time_says_nothing_of_the_cluster() -> None:
+    """Others, who have some, wait for the answer that is under way."""
+    cluster = Cluster(a=STRICT)
+    cluster.answering.clear()
+    book = cluster.book()
+    assert await check(book, Record(b"v", "a", timestamp=ahead(2)), within_s=0.0) is None
+    cluster.answering.set()
+    assert await check(book, Record(b"v", "a", timestamp=ahead(2))) is not None
+    assert ["a"] == cluster.asked
+
+
 async def test_cluster_that_does_not_tell_holds_up_the_first_request_alone() -> None:
     """And what it tells in the end counts."""
     cluster = Cluster(a=STRICT)

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from twinpost_server.core.batch import RecordBatch
-from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason
+from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.limits import Limits
 from twinpost_server.core.records import Record
 from twinpost_server.kafka.delivery import Delivery
@@ -189,14 +189,28 @@ async def test_steps_go_one_at_a_time_after_a_batch_was_refused() -> None:
         await behind
 
 
-async def test_step_behind_one_that_is_never_told_is_handed_over_at_its_deadline() -> None:
-    """The sink has the last word on what is late."""
+async def test_step_that_waits_to_its_deadline_is_not_handed_over() -> None:
+    """It is certain that it is not written, and would not be a moment later."""
     failing = Failing()
     failing.sink.told = NEIGHBOURS_FAULT
     await (await failing.step("a"))
     await failing.stream.enqueue(batch("a"), deadline=within(5))
-    await failing.stream.enqueue(batch("a"), deadline=within(0.05))
-    assert [("hand over", "a")] * 3 == [call for call in failing.sink.asked if call[0] == "hand over"]
+    with pytest.raises(RequestFailed) as refused:
+        await failing.stream.enqueue(batch("a"), deadline=within(0.05))
+    assert (Reason.DEADLINE_EXCEEDED, Delivered.NO) == (refused.value.failure.reason, refused.value.failure.delivered)
+
+
+async def test_step_that_went_well_holds_nobody_up_who_does_not_read() -> None:
+    """Its outcomes may not be asked for until the caller has read those before it."""
+    failing = Failing()
+    failing.sink.told = NEIGHBOURS_FAULT
+    await (await failing.step("a"))
+    pending = await failing.stream.enqueue(batch("a"), deadline=within(5))
+    delivery: Delivery = pending._delivery  # type: ignore[attr-defined]
+    delivery.pending = 0
+    delivery.wake()
+    async with asyncio.timeout(5):
+        await failing.stream.enqueue(batch("a"), deadline=within(20))
 
 
 async def test_steps_go_on_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
