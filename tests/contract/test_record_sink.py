@@ -454,7 +454,7 @@ class TestRefusal:
 
 
 async def test_without_time_left_nothing_is_handed_over(backend: Backend, topic_name: TopicName) -> None:
-    """A deadline that has passed is refused with `no`, for a request and for a step."""
+    """A deadline that has passed, or is about to, is refused with `no`, for a request and for a step."""
     topic = topic_name()
     backend.create_topic(topic)
 
@@ -462,7 +462,9 @@ async def test_without_time_left_nothing_is_handed_over(backend: Backend, topic_
         await stored(sink, [Record(b"before", topic)])
         for late in (
             write(sink, [Record(b"late", topic)], within_s=0),
+            write(sink, [Record(b"late", topic)], within_s=0.001),
             enqueue(sink.open_stream(), [Record(b"late", topic)], within_s=0),
+            enqueue(sink.open_stream(), [Record(b"late", topic)], within_s=0.001),
         ):
             with pytest.raises(RequestFailed) as refusal:
                 await late

@@ -138,7 +138,7 @@ class KafkaSink:
                 while not order.is_open(batch.topics, alone=self._producers.sends_alone(batch)):
                     await order.progress(deadline=deadline)
             self._replica_watch.check(batch)
-            if asyncio.get_running_loop().time() >= deadline:
+            if deadline - asyncio.get_running_loop().time() < _HAND_OVER_S_MIN:
                 raise RequestFailed(NO_TIME_LEFT)  # noqa: TRY301 - the same clean-up as every other refusal
             delivery = self._producers.submit(batch, in_order=order is not None)
         except BaseException:
@@ -285,6 +285,10 @@ _RULE_BROKEN: Final = frozenset({Reason.INVALID_TIMESTAMP, Reason.BROKER_REFUSED
 
 _SLOW_S: Final = 1.0
 """How long an acknowledgement may take before the gateway asks why."""
+
+_HAND_OVER_S_MIN: Final = 0.002
+"""Time that must be left for anything to be handed over: hardly a broker acknowledges sooner, and what would become
+`unknown` is better certain not to be written. (gRPC rounds a deadline of nanoseconds up to a millisecond.)"""
 
 _SECOND_TRY_S_MIN: Final = 0.1
 """Time that must be left for a second try."""
