@@ -93,7 +93,8 @@ class FakeBackend:
 
 
 class _Broker(Protocol):
-    bootstrap_servers: str
+    @property
+    def bootstrap_servers(self) -> str: ...
 
     def create_topic(self, name: str, *, partitions: int = 4, config: Mapping[str, str] | None = None) -> None: ...
 

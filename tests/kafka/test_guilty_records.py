@@ -5,36 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Final
 
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.ledger import read_topic
-from twinpost_server.config.settings import KafkaSettings, LimitSettings, TimeoutSettings
+from tests.contract.backends import KafkaBackend
 from twinpost_server.core.batch import RecordBatch
 from twinpost_server.core.errors import Delivered, Failure, Outcome, Reason, RequestFailed
 from twinpost_server.core.limits import Limits
-from twinpost_server.core.ports import PendingWrite
-from twinpost_server.core.records import Record, RecordMetadata
-from twinpost_server.kafka.sink import KafkaSink
+from twinpost_server.core.ports import PendingWrite, RecordSink
+from twinpost_server.core.records import Payload, Record, RecordMetadata
 
 LIMITS: Final = Limits(record_bytes_max=2**20, record_headers_max=10, request_records_max=1000, body_bytes_max=2**24)
 HOUR_MS: Final = 3_600_000
 
 
-@asynccontextmanager
-async def opened(kafka: ApacheKafka) -> AsyncIterator[KafkaSink]:
-    """Open a sink with the settings that come with the product."""
-    settings = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers)
-    sink = KafkaSink(settings, LimitSettings(), TimeoutSettings())
-    try:
-        yield sink
-    finally:
-        await sink.close(timeout_s=5)
-
-
-async def write(sink: KafkaSink, records: Sequence[Record]) -> list[Outcome]:
+async def write(sink: RecordSink, records: Sequence[Record]) -> list[Outcome]:
     """Write `records`; a refusal of the whole is one of each."""
     deadline = asyncio.get_running_loop().time() + 20
     try:
@@ -53,19 +40,19 @@ async def test_guilty_records_harm_no_other_caller(apache_kafka: ApacheKafka) ->
     topic = "shared-with-the-guilty"
     apache_kafka.create_topic(topic, partitions=1)
 
-    async def innocent(sink: KafkaSink, name: str) -> list[bytes]:
+    async def innocent(sink: RecordSink, name: str) -> list[bytes]:
         values = [f"{name}-{index}-".encode() + b"x" * 400 for index in range(1000)]
         outcomes = await write(sink, [Record(value, topic) for value in values])
         assert [] == [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         return values
 
-    async def guilty(sink: KafkaSink) -> None:
+    async def guilty(sink: RecordSink) -> None:
         [failure] = await write(sink, [Record(b"guilty", topic, timestamp=in_hours(24))])
         assert isinstance(failure, Failure)
         assert (Reason.INVALID_TIMESTAMP, Delivered.NO) == (failure.reason, failure.delivered)
 
     written = []
-    async with opened(apache_kafka) as sink:
+    async with KafkaBackend(apache_kafka).opened() as sink:
         for number in range(5):
             # At once, so that librdkafka gathers them: what it sends at a time is less than three of the requests.
             async with asyncio.TaskGroup() as callers:
@@ -91,7 +78,7 @@ async def test_guilty_record_of_a_busy_stream_is_named(apache_kafka: ApacheKafka
     to_send.insert(50, guilty)
     left = len(to_send)
     steps: asyncio.Queue[tuple[list[Record], PendingWrite]] = asyncio.Queue(256)
-    ends: dict[bytes, Outcome] = {}
+    ends: dict[Payload, Outcome] = {}
     undecided: list[Failure] = []
 
     async def told() -> None:
@@ -104,9 +91,9 @@ async def test_guilty_record_of_a_busy_stream_is_named(apache_kafka: ApacheKafka
                     if record is guilty:
                         undecided.append(outcome)
                 elif record.value != b"more":
-                    ends[bytes(str(record.value), "ascii")] = outcome
+                    ends[record.value] = outcome
 
-    async with opened(apache_kafka) as sink, asyncio.timeout(30):
+    async with KafkaBackend(apache_kafka).opened() as sink, asyncio.timeout(30):
         stream = sink.open_stream()
         telling = asyncio.create_task(told())
         while not telling.done():
@@ -119,7 +106,7 @@ async def test_guilty_record_of_a_busy_stream_is_named(apache_kafka: ApacheKafka
         await telling
 
     refused = {value for value, outcome in ends.items() if isinstance(outcome, Failure)}
-    assert {bytes(str(guilty.value), "ascii")} == refused
+    assert {guilty.value} == refused
     # Steps that were on their way already may meet the second try.
     assert len(undecided) <= 5
 
@@ -128,7 +115,7 @@ async def test_topic_that_comes_to_take_more_is_noticed(apache_kafka: ApacheKafk
     """Nothing is refused for long for what a topic once was."""
     topic = "widened"
     apache_kafka.create_topic(topic, partitions=1)
-    async with opened(apache_kafka) as sink:
+    async with KafkaBackend(apache_kafka).opened() as sink:
         [failure] = await write(sink, [Record(b"v", topic, timestamp=in_hours(2))])
         assert isinstance(failure, Failure)
         assert Reason.INVALID_TIMESTAMP is failure.reason
@@ -144,7 +131,7 @@ async def test_topic_that_comes_to_demand_keys_is_noticed(apache_kafka: ApacheKa
     """The broker's refusal of one record is enough to learn of it."""
     topic = "compacted-later"
     apache_kafka.create_topic(topic, partitions=1)
-    async with opened(apache_kafka) as sink:
+    async with KafkaBackend(apache_kafka).opened() as sink:
         assert [RecordMetadata] == list(map(type, await write(sink, [Record(b"v", topic)])))
         await asyncio.to_thread(apache_kafka.client.configure_topic, topic, {"cleanup.policy": "compact"})
         reasons = []

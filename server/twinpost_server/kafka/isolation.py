@@ -77,11 +77,11 @@ class Suspects:
             topic = records[index].topic
             if not isinstance(outcome, Failure):
                 stored_later.add(topic)
-            elif index in certain_indexes:
+            elif index in certain_indexes or _is_at_fault(records[index], outcome.reason):
                 continue
             elif outcome.reason in _REFUSED_WHOLE and outcome.delivered is Delivered.NO:
                 if topic in settled or topic in stored_later:
-                    self.outcomes[index] = _not_tried(records[index], outcome, _OUT_OF_TURN)
+                    self.outcomes[index] = _not_tried(_OUT_OF_TURN)
                 else:
                     self._left.append(index)
         self._left.reverse()
@@ -124,8 +124,8 @@ class Suspects:
         for index in left:
             if self._batch.records[index].topic not in topics:
                 self._left.append(index)
-            elif isinstance(outcome := self.outcomes[index], Failure):
-                self.outcomes[index] = _not_tried(self._batch.records[index], outcome, why)
+            else:
+                self.outcomes[index] = _not_tried(why)
 
     def told(self, indexes: Sequence[int], outcomes: Sequence[Outcome]) -> None:
         """Note what became of the records at `indexes`, which were tried again."""
@@ -133,9 +133,7 @@ class Suspects:
             self.outcomes[index] = outcome
 
 
-def _not_tried(record: Record, failure: Failure, why: str) -> Failure:
-    if _is_at_fault(record, failure.reason):
-        return failure
+def _not_tried(why: str) -> Failure:
     return Failure(
         reason=Reason.BATCH_REFUSED,
         message=f"the broker refused the record's whole batch, and it was not tried alone, since {why}: send it again; "

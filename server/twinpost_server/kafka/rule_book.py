@@ -31,9 +31,7 @@ _FRESH_S: Final = 1.0
 _LEARNING_TIMEOUT_S: Final = 0.5
 """How long a request waits for a topic's rules. Without them it is for the broker to judge."""
 
-
 _NO_RULES: Final = TopicRules()
-
 
 _ASK_AGAIN_S: Final = 10.0
 """How long what could not be told is not asked for again."""

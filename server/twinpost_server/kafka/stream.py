@@ -19,7 +19,7 @@ __all__ = ["KafkaStream"]
 _ONE_AT_A_TIME_S: Final = 15.0
 """For how long steps go one at a time after a refusal: longer than a caller should wait before it sends again."""
 
-_HAND_OVER_S_MIN: Final = 0.1
+_AFTER_WAIT_S_MIN: Final = 0.1
 """Time that must be left to a step that had to wait for another one."""
 
 
@@ -87,7 +87,7 @@ class KafkaStream:
                 del self._one_at_a_time_until[topic]
             else:
                 await asyncio.wait((self._last_step[topic].told,), timeout=max(0.0, deadline - loop.time()))
-                if deadline - loop.time() < _HAND_OVER_S_MIN:
+                if deadline - loop.time() < _AFTER_WAIT_S_MIN:
                     # What is handed over now would turn a certain `no` into `unknown`.
                     raise RequestFailed(NO_TIME_LEFT)
 
