@@ -41,8 +41,8 @@ repo: $(READY) ## Check that documents, generated code, pins and packages tell t
 	@$(BIN)/pytest -q tests/repo
 
 test: $(READY) ## Run every test but the suites of their own (repo, faults, hostile, fuzz, ledger, examples, browser)
-	@# Four workers on two cores: much of what tests do is to wait for a process.
-	@$(BIN)/pytest -n 4 --dist loadgroup --cov --cov-report=term \
+	@# Three workers on two cores: much of what tests do is to wait for a process.
+	@$(BIN)/pytest -n 3 --dist loadgroup --cov --cov-report=term \
 		--ignore=tests/repo --ignore=tests/faults --ignore=tests/hostile --ignore=tests/fuzz/test_fuzzing.py \
 		--ignore=tests/ledger --ignore=tests/examples --ignore=tests/browser
 	@$(BIN)/coverage report --include='*/twinpost_server/app/*,*/twinpost_server/core/*' --fail-under=100 \

@@ -51,13 +51,15 @@ def test_ctrl_c_ends_everything_within_five_seconds(tmp_path: Path, temporary_ro
     """One Ctrl-C: exit code 0, no process and no file left."""
     with WatchedGateway.dev(tmp_path) as gateway:
         gateway.wait_until_ready()
+        # Said a moment after requests are taken.
+        hint = f"http://127.0.0.1:{gateway.port}/produce/greetings/hello_kafka -u myuser:mypass"
+        wait_for(lambda: hint in gateway.log(), "what to try", timeout_s=READY_S)
         counts = [len(gateway.workers()), len(gateway.envoys()), len(gateway.brokers()), len(gateway.processes())]
         assert [1, 1, 1, 3] == counts
         gateway.send(signal.SIGINT)
         assert 0 == gateway.ended(within_s=5)
         assert [] == gateway.left()
         assert [] == list(temporary_root.iterdir())
-        assert f"http://127.0.0.1:{gateway.port}/produce/greetings/hello_kafka -u myuser:mypass" in gateway.log()
 
 
 @pytest.mark.parametrize("moment", ["processes", "brokers", "workers", "envoys"])

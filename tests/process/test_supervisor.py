@@ -87,7 +87,8 @@ class Gateway:
 
     def pids(self) -> list[int]:
         """Return the process ids that workers have left, by slot; also those of workers that ended."""
-        return [int(file.read_text()) for file in sorted(self._directory.path.glob("*.pid")) if file.read_text()]
+        # Read once each: a worker that takes a slot over may be about to write.
+        return [int(text) for file in sorted(self._directory.path.glob("*.pid")) if (text := file.read_text())]
 
     def envoy_starts(self) -> int:
         """Return how often a stub of Envoy was started."""
